@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0
+/* See helpers.h. No logic, no state. */
+#include "helpers.h"
+
+static const struct constant_table erofs_cache_strategies[] = {
+	{ "disabled", 0 },
+	{ "readahead", 1 },
+	{ "readaround", 2 },
+	{}
+};
+
+static const struct constant_table erofs_dax_modes[] = {
+	{ "always", 0 },
+	{ "never", 1 },
+	{}
+};
+
+const struct fs_parameter_spec erofs_helper_parameters[] = {
+	fsparam_flag_no("user_xattr", EROFS_OPT_USER_XATTR),
+	fsparam_flag_no("acl", EROFS_OPT_ACL),
+	fsparam_enum("cache_strategy", EROFS_OPT_CACHE_STRATEGY, erofs_cache_strategies),
+	fsparam_flag("dax", EROFS_OPT_DAX),
+	fsparam_enum("dax", EROFS_OPT_DAX_ENUM, erofs_dax_modes),
+	fsparam_string("device", EROFS_OPT_DEVICE),
+	fsparam_string("domain_id", EROFS_OPT_DOMAIN_ID),
+	fsparam_flag_no("directio", EROFS_OPT_DIRECTIO),
+	fsparam_u64("fsoffset", EROFS_OPT_FSOFFSET),
+	fsparam_flag("inode_share", EROFS_OPT_INODE_SHARE),
+	fsparam_file_or_string("source", EROFS_OPT_SOURCE),
+	{}
+};
+const struct fs_parameter_spec *const erofs_helper_parameters_ptr = erofs_helper_parameters;
+
+int erofs_helper_fs_parse(struct fs_context *fc, struct fs_parameter *param, struct fs_parse_result *result)
+{
+	return fs_parse(fc, erofs_helper_parameters, param, result);
+}
+
+bool erofs_helper_fs_result_bool(const struct fs_parse_result *result)
+{
+	return result->boolean;
+}
+
+void erofs_helper_errorfc(struct fs_context *fc, const char *msg)
+{
+	errorfc(fc, "%s", msg);
+}
+
+bool erofs_helper_for_reconfigure(struct fs_context *fc)
+{
+	return fc->purpose == FS_CONTEXT_FOR_RECONFIGURE;
+}
+
+void erofs_helper_ratelimit_init(struct ratelimit_state *rs)
+{
+	ratelimit_default_init(rs);
+}
+
+bool erofs_helper_ratelimit(struct ratelimit_state *rs)
+{
+	return __ratelimit(rs);
+}
+
+void erofs_helper_super_set_uuid(struct super_block *sb, const u8 *uuid)
+{
+	super_set_uuid(sb, uuid, UUID_SIZE);
+}
+
+void erofs_helper_super_set_sysfs_name(struct super_block *sb)
+{
+	super_set_sysfs_name_id(sb);
+}
+
+void erofs_helper_statfs_fsid(struct super_block *sb, struct kstatfs *buf)
+{
+	buf->f_fsid = uuid_is_null(&sb->s_uuid) ? u64_to_fsid(huge_encode_dev(sb->s_bdev->bd_dev)) :
+						  uuid_to_fsid(sb->s_uuid.b);
+}
+
+/* list_for_each_entry() over the superblock's regular files that are ready and not on their way out. */
+void erofs_helper_for_each_file(struct super_block *sb, void (*fn)(struct inode *, void *), void *data)
+{
+	struct inode *inode;
+
+	spin_lock(&sb->s_inode_list_lock);
+	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
+		spin_lock(&inode->i_lock);
+		if (!(inode_state_read(inode) & (I_NEW | I_FREEING | I_WILL_FREE | I_CREATING)) &&
+		    S_ISREG(inode->i_mode))
+			fn(inode, data);
+		spin_unlock(&inode->i_lock);
+	}
+	spin_unlock(&sb->s_inode_list_lock);
+}
+
+struct kmem_cache *erofs_helper_inode_cache(const char *name, unsigned int size, void (*ctor)(void *))
+{
+	return kmem_cache_create(name, size, 0, SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT, ctor);
+}
+
+void *erofs_helper_alloc_inode(struct super_block *sb, struct kmem_cache *cache)
+{
+	return alloc_inode_sb(sb, cache, GFP_KERNEL);
+}
+
+bool erofs_helper_inode_is_new(struct inode *inode)
+{
+	return inode_state_read_once(inode) & I_NEW;
+}
+
+void erofs_helper_inode_set_ids(struct inode *inode, u32 uid, u32 gid)
+{
+	i_uid_write(inode, uid);
+	i_gid_write(inode, gid);
+}
+
+void erofs_helper_inode_set_times(struct inode *inode, s64 sec, u32 nsec)
+{
+	inode_set_atime_to_ts(inode, inode_set_ctime_to_ts(inode, inode_set_mtime(inode, sec, nsec)));
+}
+
+void erofs_helper_inode_set_cached_link(struct inode *inode, char *link, int len)
+{
+	inode_set_cached_link(inode, link, len);
+}
+
+void erofs_helper_inode_nohighmem(struct inode *inode)
+{
+	inode_nohighmem(inode);
+}
+
+/* Once: a mapping that is not the inode's own stays until restored. */
+bool erofs_helper_redirect(struct inode *inode, struct address_space *to)
+{
+	bool own;
+
+	spin_lock(&inode->i_lock);
+	own = inode->i_mapping == &inode->i_data;
+	if (own)
+		smp_store_release(&inode->i_mapping, to);
+	spin_unlock(&inode->i_lock);
+	return own;
+}
+
+void erofs_helper_restore_mapping(struct inode *inode)
+{
+	WRITE_ONCE(inode->i_mapping, &inode->i_data);
+}
+
+struct address_space *erofs_helper_mapping(struct inode *inode)
+{
+	return smp_load_acquire(&inode->i_mapping);
+}
+
+void erofs_helper_large_folios(struct address_space *mapping)
+{
+	mapping_set_large_folios(mapping);
+}
+
+u32 erofs_helper_mkdev(u32 major, u32 minor)
+{
+	return MKDEV(major, minor);
+}
+
+const struct qstr *erofs_helper_d_name(const struct dentry *dentry)
+{
+	return &dentry->d_name;
+}
+
+struct inode *erofs_helper_d_inode(const struct dentry *dentry)
+{
+	return d_inode(dentry);
+}
+
+struct folio *erofs_helper_read_folio(struct address_space *mapping, pgoff_t index)
+{
+	return read_mapping_folio(mapping, index, NULL);
+}
+
+void *erofs_helper_kmap(struct folio *folio, pgoff_t index)
+{
+	return kmap_local_page(folio_file_page(folio, index));
+}
+
+void erofs_helper_kunmap(const void *addr)
+{
+	kunmap_local(addr);
+}
+
+void erofs_helper_folio_put(struct folio *folio)
+{
+	folio_put(folio);
+}
+
+void erofs_helper_folio_unlock(struct folio *folio)
+{
+	folio_unlock(folio);
+}
+
+u64 erofs_helper_bdev_bytes(struct block_device *bdev)
+{
+	return bdev_nr_bytes(bdev);
+}
+
+u32 erofs_helper_dma_align(struct block_device *bdev)
+{
+	return bdev_dma_alignment(bdev);
+}
+
+u32 erofs_helper_logical_block_size(struct block_device *bdev)
+{
+	return bdev_logical_block_size(bdev);
+}
+
+/* bio_for_each_folio_all() around iomap's completion. */
+void erofs_helper_bio_finish_read(struct bio *bio)
+{
+	int error = blk_status_to_errno(bio->bi_status);
+	struct folio_iter fi;
+
+	bio_for_each_folio_all(fi, bio)
+		iomap_finish_folio_read(fi.folio, fi.offset, fi.length, error);
+	bio_put(bio);
+}
+
+void erofs_helper_init_work(struct work_struct *work, work_func_t fn)
+{
+	INIT_WORK(work, fn);
+}
+
+bool erofs_helper_queue_work(struct workqueue_struct *wq, struct work_struct *work)
+{
+	return queue_work(wq, work);
+}
+
+struct workqueue_struct *erofs_helper_alloc_workqueue(void)
+{
+	return alloc_workqueue("erofs_worker", WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
+}
+
+struct address_space *erofs_helper_folio_mapping(struct folio *folio)
+{
+	return folio->mapping;
+}
+
+void erofs_helper_read_ahead(struct file *file, pgoff_t index, unsigned long pages)
+{
+	if (!ra_has_index(&file->f_ra, index))
+		page_cache_sync_readahead(file->f_mapping, &file->f_ra, file, index, pages);
+}
+
+/* As fc_mount() after vfs_get_tree(), with a bdi that outlives the superblock. */
+void erofs_helper_super_start(struct super_block *sb, struct backing_dev_info *bdi)
+{
+	sb->s_bdi = bdi_get(bdi);
+	up_write(&sb->s_umount);
+}
+
+void erofs_helper_attr_init(struct kobj_attribute *attr, const char *name,
+			    ssize_t (*show)(struct kobject *, struct kobj_attribute *, char *))
+{
+	sysfs_attr_init(&attr->attr);
+	attr->attr.name = name;
+	attr->attr.mode = 0444;
+	attr->show = show;
+}
+
+int erofs_helper_attr_add(struct kobject *kobj, struct kobj_attribute *attr)
+{
+	return sysfs_create_file(kobj, &attr->attr);
+}
+
+bool erofs_helper_dir_emit(struct dir_context *ctx, const char *name, int len, u64 ino, u8 ftype)
+{
+	return dir_emit(ctx, name, len, ino, fs_ftype_to_dtype(ftype));
+}
+
+bool erofs_helper_fatal_signal_pending(void)
+{
+	return fatal_signal_pending(current);
+}
+
+void erofs_helper_cond_resched(void)
+{
+	cond_resched();
+}
+
+bool erofs_helper_can_list(const struct xattr_handler *handler, struct dentry *dentry)
+{
+	return xattr_handler_can_list(handler, dentry);
+}
+
+int erofs_helper_copy_to_user(unsigned long to, const void *from, unsigned long n)
+{
+	return copy_to_user((void __user *)to, from, n) ? -EFAULT : 0;
+}
+
+void erofs_helper_rcu_barrier(void)
+{
+	rcu_barrier();
+}
+
+void *erofs_helper_memdup_nul(const u8 *from, size_t len)
+{
+	return kmemdup_nul(from, len, GFP_KERNEL);
+}
+
+void erofs_helper_kfree(void *p)
+{
+	kfree(p);
+}

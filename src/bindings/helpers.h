@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What Rust cannot say: inline functions and macros of the kernel, one line each, and tables that need C initialisers.
+ */
+#ifndef EROFS_HELPERS_H
+#define EROFS_HELPERS_H
+
+#include <linux/backing-dev.h>
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/capability.h>
+#include <linux/crc32.h>
+#include <linux/dcache.h>
+#include <linux/fiemap.h>
+#include <linux/filelock.h>
+#include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/fs_parser.h>
+#include <linux/highmem.h>
+#include <linux/huge_mm.h>
+#include <linux/iomap.h>
+#include <linux/kobject.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/pseudo_fs.h>
+#include <linux/ratelimit.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/statfs.h>
+#include <linux/sysfs.h>
+#include <linux/uaccess.h>
+#include <linux/workqueue.h>
+#include <linux/xattr.h>
+#include <linux/xxhash.h>
+
+/* Macros, as numbers that bindgen takes. */
+enum {
+	EROFS_C_SB_RDONLY = SB_RDONLY,
+	EROFS_C_SB_NOATIME = SB_NOATIME,
+	EROFS_C_SB_POSIXACL = SB_POSIXACL,
+	EROFS_C_FS_REQUIRES_DEV = FS_REQUIRES_DEV,
+	EROFS_C_FS_ALLOW_IDMAP = FS_ALLOW_IDMAP,
+	EROFS_C_BIOSET_NEED_BVECS = BIOSET_NEED_BVECS,
+	EROFS_C_PAGE_SHIFT = PAGE_SHIFT,
+	EROFS_C_ATTR_COMPRESSED = STATX_ATTR_COMPRESSED,
+	EROFS_C_ATTR_IMMUTABLE = STATX_ATTR_IMMUTABLE,
+	EROFS_C_STATX_DIOALIGN = STATX_DIOALIGN,
+	EROFS_C_O_DIRECT = O_DIRECT,
+	EROFS_C_SEEK_HOLE = SEEK_HOLE,
+	EROFS_C_SEEK_DATA = SEEK_DATA,
+	EROFS_C_IOCB_DIRECT = IOCB_DIRECT,
+	EROFS_C_IOMAP_HOLE = IOMAP_HOLE,
+	EROFS_C_IOMAP_MAPPED = IOMAP_MAPPED,
+	EROFS_C_IOMAP_INLINE = IOMAP_INLINE,
+};
+static const u32 EROFS_C_GETFSLABEL = FS_IOC_GETFSLABEL;
+static const s64 EROFS_C_MAX_LFS_FILESIZE = MAX_LFS_FILESIZE;
+static const u64 EROFS_C_IOMAP_NULL_ADDR = IOMAP_NULL_ADDR;
+
+/* The mount options; their numbers are what fs_parse() returns. */
+enum {
+	EROFS_OPT_USER_XATTR,
+	EROFS_OPT_ACL,
+	EROFS_OPT_CACHE_STRATEGY,
+	EROFS_OPT_DAX,
+	EROFS_OPT_DAX_ENUM,
+	EROFS_OPT_DEVICE,
+	EROFS_OPT_DOMAIN_ID,
+	EROFS_OPT_DIRECTIO,
+	EROFS_OPT_FSOFFSET,
+	EROFS_OPT_INODE_SHARE,
+	EROFS_OPT_SOURCE,
+};
+extern const struct fs_parameter_spec erofs_helper_parameters[];
+extern const struct fs_parameter_spec *const erofs_helper_parameters_ptr;
+
+/* Mounting and logs */
+int erofs_helper_fs_parse(struct fs_context *fc, struct fs_parameter *param, struct fs_parse_result *result);
+bool erofs_helper_fs_result_bool(const struct fs_parse_result *result);
+void erofs_helper_errorfc(struct fs_context *fc, const char *msg);
+bool erofs_helper_for_reconfigure(struct fs_context *fc);
+void erofs_helper_ratelimit_init(struct ratelimit_state *rs);
+bool erofs_helper_ratelimit(struct ratelimit_state *rs);
+void erofs_helper_super_set_uuid(struct super_block *sb, const u8 *uuid);
+void erofs_helper_super_set_sysfs_name(struct super_block *sb);
+void erofs_helper_statfs_fsid(struct super_block *sb, struct kstatfs *buf);
+void erofs_helper_for_each_file(struct super_block *sb, void (*fn)(struct inode *, void *), void *data);
+
+/* Inodes and dentries */
+struct kmem_cache *erofs_helper_inode_cache(const char *name, unsigned int size, void (*ctor)(void *));
+void *erofs_helper_alloc_inode(struct super_block *sb, struct kmem_cache *cache);
+bool erofs_helper_inode_is_new(struct inode *inode);
+void erofs_helper_inode_set_ids(struct inode *inode, u32 uid, u32 gid);
+void erofs_helper_inode_set_times(struct inode *inode, s64 sec, u32 nsec);
+void erofs_helper_inode_set_cached_link(struct inode *inode, char *link, int len);
+void erofs_helper_inode_nohighmem(struct inode *inode);
+bool erofs_helper_redirect(struct inode *inode, struct address_space *to);
+void erofs_helper_restore_mapping(struct inode *inode);
+struct address_space *erofs_helper_mapping(struct inode *inode);
+void erofs_helper_large_folios(struct address_space *mapping);
+u32 erofs_helper_mkdev(u32 major, u32 minor);
+const struct qstr *erofs_helper_d_name(const struct dentry *dentry);
+struct inode *erofs_helper_d_inode(const struct dentry *dentry);
+
+/* Page cache and block devices */
+struct folio *erofs_helper_read_folio(struct address_space *mapping, pgoff_t index);
+void *erofs_helper_kmap(struct folio *folio, pgoff_t index);
+void erofs_helper_kunmap(const void *addr);
+void erofs_helper_folio_put(struct folio *folio);
+void erofs_helper_folio_unlock(struct folio *folio);
+u64 erofs_helper_bdev_bytes(struct block_device *bdev);
+u32 erofs_helper_dma_align(struct block_device *bdev);
+u32 erofs_helper_logical_block_size(struct block_device *bdev);
+void erofs_helper_bio_finish_read(struct bio *bio);
+void erofs_helper_init_work(struct work_struct *work, work_func_t fn);
+bool erofs_helper_queue_work(struct workqueue_struct *wq, struct work_struct *work);
+struct workqueue_struct *erofs_helper_alloc_workqueue(void);
+
+struct address_space *erofs_helper_folio_mapping(struct folio *folio);
+void erofs_helper_read_ahead(struct file *file, pgoff_t index, unsigned long pages);
+
+/* Internal superblocks and sysfs */
+void erofs_helper_super_start(struct super_block *sb, struct backing_dev_info *bdi);
+void erofs_helper_attr_init(struct kobj_attribute *attr, const char *name,
+			    ssize_t (*show)(struct kobject *, struct kobj_attribute *, char *));
+int erofs_helper_attr_add(struct kobject *kobj, struct kobj_attribute *attr);
+
+/* Callbacks' small change */
+bool erofs_helper_dir_emit(struct dir_context *ctx, const char *name, int len, u64 ino, u8 ftype);
+bool erofs_helper_fatal_signal_pending(void);
+void erofs_helper_cond_resched(void);
+bool erofs_helper_can_list(const struct xattr_handler *handler, struct dentry *dentry);
+int erofs_helper_copy_to_user(unsigned long to, const void *from, unsigned long n);
+void erofs_helper_rcu_barrier(void);
+void *erofs_helper_memdup_nul(const u8 *from, size_t len);
+void erofs_helper_kfree(void *p);
+
+#endif

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From a range of a file to its bytes.
+//!
+//! A [`File`](file::File) is what reading needs of an inode: the volume it lies on and the copy of its body. It says
+//! where extents are; iomap and the block layer do the rest. Nothing here knows who shares the pages that are filled.
+
+pub(crate) mod file;
+pub(crate) mod meta;
+pub(crate) mod volume;

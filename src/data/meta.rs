@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Byte spaces of an image, read through the page cache.
+
+use crate::format::{
+    self,
+    Source, //
+};
+use crate::vfs::{
+    block::BlockDevice,
+    page_cache::{
+        MappedPage,
+        Mapping,
+        Window, //
+    }, //
+};
+use kernel::prelude::*;
+
+/// A byte space of an image: its device, or the content of a directory.
+pub(crate) struct Meta<'a>(Window<'a>);
+
+impl<'a> Meta<'a> {
+    /// The bytes of `device` from `base` to its end.
+    pub(crate) fn new(device: &'a BlockDevice, base: u64) -> Self {
+        let len = device.len().saturating_sub(base);
+        Self(Window::new(device.mapping(), base, len))
+    }
+
+    /// The content of a file of `size` bytes.
+    pub(crate) fn content(mapping: &'a Mapping, size: u64) -> Self {
+        Self(Window::new(mapping, 0, size))
+    }
+
+    /// The page that holds byte `pos`, and the byte's offset in it.
+    pub(crate) fn into_page(self, pos: u64) -> Result<(MappedPage, usize)> {
+        self.0.into_page(pos)
+    }
+}
+
+impl Source for Meta<'_> {
+    #[inline]
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> format::Result<()> {
+        self.0.read(pos, buf).map_err(|e| {
+            format::Error::os(e.to_errno().wrapping_neg(), "cannot read metadata")
+        })
+    }
+}

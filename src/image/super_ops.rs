@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A mounted image as a whole: statfs, options, unmount.
+
+use super::{
+    options,
+    Erofs, //
+};
+use crate::format::{
+    dir::NAME_LEN,
+    inode::Nid,
+    superblock::MAGIC, //
+};
+use crate::share::inode::SharedFs;
+use crate::vfs::{
+    inode::Inode,
+    super_block::{
+        OptionWriter,
+        SuperBlock,
+        SuperOps,
+        Usage, //
+    }, //
+};
+use kernel::sync::{
+    aref::ARef,
+    atomic::Relaxed, //
+};
+
+impl SuperOps for Erofs {
+    type Shared = SharedFs;
+
+    fn evict(inode: &Inode<Self>, redirected_to: ARef<Inode<SharedFs>>) {
+        let volume = &inode.super_block().data().volume;
+        redirected_to.data().leave(volume, Nid(*inode.key()));
+    }
+
+    fn put_super(sb: &SuperBlock<Self>) {
+        let image = sb.data();
+        let shown = image.shown.lock().take();
+        drop(shown);
+        // All inodes have left their shared ones, so no other image begins to read here any more.
+        image.volume.drain();
+    }
+
+    fn statfs(sb: &SuperBlock<Self>) -> Usage {
+        let raw = &sb.data().volume.sb;
+        Usage {
+            magic: MAGIC,
+            block_size: 1 << raw.block.get(),
+            blocks: raw.blocks,
+            inodes: raw.inos,
+            name_len: NAME_LEN as u32,
+        }
+    }
+
+    fn show_options(sb: &SuperBlock<Self>, out: &mut OptionWriter<'_>) {
+        let image = sb.data();
+        out.text(match image.shows_user_xattrs() {
+            true => c",user_xattr",
+            false => c",nouser_xattr",
+        });
+        out.text(c",noacl");
+        if image.volume.sb.algorithms != 0 {
+            out.text(options::cache_strategy_name(image.cache_strategy.load(Relaxed)));
+        }
+        let fsoffset = sb.options().fsoffset;
+        if fsoffset != 0 {
+            out.number(c"fsoffset", fsoffset);
+        }
+        if image.sharing.is_some() {
+            out.text(c",inode_share");
+        }
+    }
+}

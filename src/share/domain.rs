@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Domains: mounts that trust each other's fingerprints.
+
+use super::inode::{
+    Content,
+    Members,
+    SharedFs, //
+};
+use crate::data::{
+    file::File,
+    volume::Volume, //
+};
+use crate::vfs::{
+    address_space::Fill,
+    anon::{
+        self,
+        Instance,
+        Internal, //
+    },
+    bdi::Bdi,
+    inode::{
+        Got,
+        Inode,
+        InodeCache,
+        InodeCacheRegistration, //
+    },
+    sums, //
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        Arc,
+        Mutex, //
+    }, //
+};
+
+/// A `domain_id`: a capability, so it is shown to nobody and wiped when it is no longer needed.
+#[derive(PartialEq, Eq)]
+pub(crate) struct DomainId(KVec<u8>);
+
+impl DomainId {
+    /// Takes a copy of `id`.
+    pub(crate) fn new(id: &[u8]) -> Result<Self> {
+        let mut copy = KVec::with_capacity(id.len(), GFP_KERNEL)?;
+        copy.extend_from_slice(id, GFP_KERNEL)?;
+        Ok(Self(copy))
+    }
+
+    /// Another copy.
+    pub(crate) fn duplicate(&self) -> Result<Self> {
+        Self::new(&self.0)
+    }
+}
+
+impl Drop for DomainId {
+    fn drop(&mut self) {
+        self.0.fill(0);
+        // Lest the compiler finds that nobody reads the zeros.
+        core::hint::black_box(&self.0);
+    }
+}
+
+/// Mounts that share, and the superblock of their shared inodes.
+pub(crate) struct Domain {
+    id: DomainId,
+    instance: Instance<SharedFs>,
+}
+
+impl Domain {
+    pub(super) fn instance(&self) -> &Instance<SharedFs> {
+        &self.instance
+    }
+
+    /// Lets `inode`, which is `file`, read through the pages of its content from now on.
+    pub(crate) fn join<F: Fill<SharedFs = SharedFs>>(
+        &self,
+        inode: &Inode<F>,
+        volume: &Arc<Volume>,
+        file: &File<'_>,
+        content: Content,
+    ) -> Result {
+        let shared = self.shared_inode::<F>(content)?;
+        shared.data().join(volume, file.nid, file.body)?;
+        // Another opener may have been faster; it has found the same shared inode.
+        inode.redirect(shared);
+        Ok(())
+    }
+
+    /// The inode that owns the pages of `content`.
+    fn shared_inode<F: Fill<SharedFs = SharedFs>>(
+        &self,
+        content: Content,
+    ) -> Result<ARef<Inode<SharedFs>>> {
+        let hash = sums::xxh32(&content.fingerprint, 0);
+        let attributes = content.attributes(anon::next_ino());
+        match self.instance.super_block().get_inode(hash.into(), content)? {
+            Got::Existing(inode) => Ok(inode),
+            Got::New(mut new) => {
+                let members = KBox::pin_init(Members::new(), GFP_KERNEL)?;
+                new.set_attributes(&attributes)?;
+                new.set_shared::<F>();
+                Ok(new.ready(members))
+            }
+        }
+    }
+}
+
+/// A domain and how many mounts hold it.
+struct Entry {
+    domain: Arc<Domain>,
+    mounts: usize,
+}
+
+/// All domains of the module.
+#[pin_data]
+pub(crate) struct Domains {
+    #[pin]
+    list: Mutex<KVec<Entry>>,
+    bdi: Bdi,
+    // Dropped last: the domains' inodes come from it.
+    _cache: InodeCacheRegistration<SharedFs>,
+}
+
+impl Domains {
+    /// No domains yet.
+    pub(crate) fn new(module: &'static ThisModule) -> Result<Arc<Self>> {
+        SharedFs::fs_type().set_up(c"erofs_shared", module);
+        let cache = InodeCache::create(c"erofs_shared_inode")?;
+        let bdi = Bdi::new(c"erofs-shared")?;
+        Arc::pin_init(
+            pin_init!(Self {
+                list <- new_mutex!(KVec::new(), "erofs::Domains"),
+                bdi,
+                _cache: cache,
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Adds a mount to the domain of `id`, which is made if need be.
+    pub(crate) fn enter(self: &Arc<Self>, id: &DomainId) -> Result<Membership> {
+        let mut list = self.list.lock();
+        let domain = match list.iter_mut().find(|entry| entry.domain.id == *id) {
+            Some(entry) => {
+                // No more mounts than memory holds.
+                entry.mounts = entry.mounts.saturating_add(1);
+                entry.domain.clone()
+            }
+            None => {
+                let domain = Arc::new(
+                    Domain {
+                        id: id.duplicate()?,
+                        instance: Instance::new(&self.bdi)?,
+                    },
+                    GFP_KERNEL,
+                )?;
+                let entry = Entry {
+                    domain: domain.clone(),
+                    mounts: 1,
+                };
+                list.push(entry, GFP_KERNEL)?;
+                domain
+            }
+        };
+        Ok(Membership {
+            domains: self.clone(),
+            domain,
+        })
+    }
+
+    /// Calls `f` with each domain.
+    pub(super) fn for_each(&self, mut f: impl FnMut(&Domain)) {
+        for entry in self.list.lock().iter() {
+            f(&entry.domain);
+        }
+    }
+}
+
+/// A mount's place in a domain. The last one to go takes the shared inodes and all their pages with it.
+pub(crate) struct Membership {
+    domains: Arc<Domains>,
+    domain: Arc<Domain>,
+}
+
+impl Membership {
+    /// The domain.
+    pub(crate) fn domain(&self) -> &Arc<Domain> {
+        &self.domain
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let mut list = self.domains.list.lock();
+        let at = list
+            .iter()
+            .position(|entry| Arc::ptr_eq(&entry.domain, &self.domain));
+        let last = at.and_then(|at| {
+            let entry = list.get_mut(at)?;
+            entry.mounts = entry.mounts.saturating_sub(1);
+            match entry.mounts {
+                0 => list.remove(at).ok(),
+                _ => None,
+            }
+        });
+        drop(list);
+        // Outside the lock: evicting pages takes its time.
+        drop(last);
+    }
+}

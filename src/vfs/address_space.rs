@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `struct address_space_operations`: bringing file data into the page cache.
+//!
+//! An inode's own pages and pages that inodes of several mounts share are filled alike; the two tables differ in
+//! whom they ask for the extents. For shared pages the image that the reader opened is asked; where there is no
+//! reader's file, any member that is alive.
+//!
+//! C headers: [`include/linux/fs.h`](srctree/include/linux/fs.h),
+//! [`include/linux/iomap.h`](srctree/include/linux/iomap.h)
+
+use crate::bindings;
+use crate::vfs::{
+    inode::{
+        FileSystem,
+        Inode,
+        New, //
+    },
+    iomap::{
+        self,
+        FileMap,
+        Iteration,
+        ReadTable, //
+    }, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    error::from_result,
+    prelude::*, //
+};
+
+/// A filesystem whose inodes may read through shared pages.
+pub(crate) trait Fill: FileMap {
+    /// The filesystem of the inodes that own the shared pages.
+    type SharedFs: FileSystem;
+
+    /// Calls `fill` with the extents of a member of `shared` whose device stays usable meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if no member is alive; `fill` is not called then.
+    fn with_member(
+        shared: &Inode<Self::SharedFs>,
+        fill: impl FnOnce(&Self::Source<'_>) -> Result,
+    ) -> Result;
+}
+
+/// The tables of callbacks.
+pub(super) struct Table<T>(PhantomData<T>);
+
+impl<T: Fill> Table<T> {
+    /// For pages of an inode of `T`.
+    pub(super) const OWN: &'static bindings::address_space_operations =
+        &bindings::address_space_operations {
+            read_folio: Some(Self::read_folio_own),
+            readahead: Some(Self::readahead_own),
+            bmap: Some(iomap::bmap::<T>),
+            ..Self::COMMON
+        };
+
+    /// For shared pages. There is no `bmap`: it is told neither file nor inode, so it cannot know the image.
+    const SHARED: &'static bindings::address_space_operations =
+        &bindings::address_space_operations {
+            read_folio: Some(Self::read_folio_shared),
+            readahead: Some(Self::readahead_shared),
+            ..Self::COMMON
+        };
+
+    const COMMON: bindings::address_space_operations = bindings::address_space_operations {
+        direct_IO: Some(bindings::noop_direct_IO),
+        release_folio: Some(bindings::iomap_release_folio),
+        invalidate_folio: Some(bindings::iomap_invalidate_folio),
+        ..pin_init::zeroed()
+    };
+
+    /// Reads a locked folio from `source`; the folio is unlocked when it is done, maybe later.
+    ///
+    /// # Safety
+    ///
+    /// `folio` must be that of a `read_folio` call.
+    unsafe fn read_folio(folio: *mut bindings::folio, source: &T::Source<'_>) -> Result {
+        let read_ops = ReadTable::<T::Source<'_>>::READ_OPS();
+        let mut ctx = bindings::iomap_read_folio_ctx {
+            ops: &read_ops,
+            cur_folio: folio,
+            ..pin_init::zeroed()
+        };
+        let mut state = Iteration::new(source);
+        // SAFETY: The folio is locked, by the contract; context and iteration outlive the call, and submitted I/O
+        // uses neither.
+        unsafe {
+            bindings::iomap_read_folio(
+                ReadTable::<T::Source<'_>>::OPS,
+                &mut ctx,
+                state.as_private(),
+            )
+        };
+        state.result()
+    }
+
+    /// Starts reading the folios of `ra` from `source`.
+    ///
+    /// # Safety
+    ///
+    /// `ra` must be that of a `readahead` call.
+    unsafe fn readahead(ra: *mut bindings::readahead_control, source: &T::Source<'_>) -> Result {
+        let read_ops = ReadTable::<T::Source<'_>>::READ_OPS();
+        let mut ctx = bindings::iomap_read_folio_ctx {
+            ops: &read_ops,
+            rac: ra,
+            ..pin_init::zeroed()
+        };
+        let mut state = Iteration::new(source);
+        // SAFETY: As in `read_folio`.
+        unsafe {
+            bindings::iomap_readahead(
+                ReadTable::<T::Source<'_>>::OPS,
+                &mut ctx,
+                state.as_private(),
+            )
+        };
+        state.result()
+    }
+
+    /// The image inode that `file` was opened on, if its pages are those of `mapping`.
+    ///
+    /// # Safety
+    ///
+    /// `file` must be null or an open file, `mapping` a shared mapping of `T`'s.
+    unsafe fn reader<'a>(
+        file: *mut bindings::file,
+        mapping: *mut bindings::address_space,
+    ) -> Option<&'a Inode<T>> {
+        if file.is_null() {
+            return None;
+        }
+        // SAFETY: By the contract; an open file holds its inode.
+        let inode = unsafe { (*file).f_inode };
+        // SAFETY: As above.
+        let through = unsafe { bindings::erofs_helper_mapping(inode) };
+        // SAFETY: `mapping` is live.
+        let host = unsafe { (*mapping).host };
+        if through != mapping || inode == host {
+            return None;
+        }
+        // SAFETY: Only inodes of `T` are redirected to a shared mapping of `T`'s.
+        Some(unsafe { Inode::from_raw(inode) })
+    }
+
+    /// Called by `filemap_read_folio()`. The folio is locked.
+    unsafe extern "C" fn read_folio_own(
+        _file: *mut bindings::file,
+        folio: *mut bindings::folio,
+    ) -> c_int {
+        // SAFETY: A locked folio of the page cache keeps its mapping.
+        let mapping = unsafe { bindings::erofs_helper_folio_mapping(folio) };
+        // SAFETY: This table is only that of inodes of `T`.
+        let inode = unsafe { Inode::<T>::from_raw((*mapping).host) };
+        // SAFETY: As said.
+        from_result(|| unsafe { Self::read_folio(folio, &T::source(inode)) }.map(|()| 0))
+    }
+
+    /// Called by `read_pages()`. What it leaves is read again by `read_folio`, which reports the error.
+    unsafe extern "C" fn readahead_own(ra: *mut bindings::readahead_control) {
+        // SAFETY: This table is only that of inodes of `T`.
+        let inode = unsafe { Inode::<T>::from_raw((*(*ra).mapping).host) };
+        // SAFETY: The readahead is ours during the call.
+        let _ = unsafe { Self::readahead(ra, &T::source(inode)) };
+    }
+
+    /// Called by `filemap_read_folio()`. The folio is locked.
+    unsafe extern "C" fn read_folio_shared(
+        file: *mut bindings::file,
+        folio: *mut bindings::folio,
+    ) -> c_int {
+        // SAFETY: A locked folio of the page cache keeps its mapping.
+        let mapping = unsafe { bindings::erofs_helper_folio_mapping(folio) };
+        from_result(|| {
+            // SAFETY: The caller holds the file; this table is only that of shared mappings.
+            if let Some(inode) = unsafe { Self::reader(file, mapping) } {
+                // SAFETY: As said.
+                return unsafe { Self::read_folio(folio, &T::source(inode)) }.map(|()| 0);
+            }
+            // SAFETY: The host of a shared mapping is an inode of `SharedFs`, and ready.
+            let shared = unsafe { Inode::<T::SharedFs>::from_raw((*mapping).host) };
+            let mut called = false;
+            let done = T::with_member(shared, |source| {
+                called = true;
+                // SAFETY: As said.
+                unsafe { Self::read_folio(folio, source) }
+            });
+            if !called {
+                // SAFETY: The folio is locked, and nobody else will unlock it.
+                unsafe { bindings::erofs_helper_folio_unlock(folio) };
+            }
+            done.map(|()| 0)
+        })
+    }
+
+    /// Called by `read_pages()`.
+    unsafe extern "C" fn readahead_shared(ra: *mut bindings::readahead_control) {
+        // SAFETY: The readahead is ours during the call.
+        let (file, mapping) = unsafe { ((*ra).file, (*ra).mapping) };
+        // SAFETY: As in `read_folio_shared`.
+        if let Some(inode) = unsafe { Self::reader(file, mapping) } {
+            // SAFETY: As in `readahead_own`.
+            let _ = unsafe { Self::readahead(ra, &T::source(inode)) };
+            return;
+        }
+        // SAFETY: As in `read_folio_shared`.
+        let shared = unsafe { Inode::<T::SharedFs>::from_raw((*mapping).host) };
+        // What is not read here is read by `read_folio`.
+        let _ = T::with_member(shared, |source| {
+            // SAFETY: As in `readahead_own`.
+            unsafe { Self::readahead(ra, source) }
+        });
+    }
+}
+
+impl<T: FileSystem> New<T> {
+    /// Fills the inode's pages by `ops`.
+    pub(super) fn set_pages(&mut self, ops: &'static bindings::address_space_operations) {
+        // SAFETY: The inode is `I_NEW` and ours.
+        let mapping = unsafe { &raw mut (*self.as_raw()).i_data };
+        // SAFETY: As above.
+        unsafe { (*mapping).a_ops = ops };
+        // SAFETY: As above.
+        unsafe { bindings::erofs_helper_large_folios(mapping) };
+    }
+
+    /// Makes it an inode whose pages the files of `F`'s inodes share.
+    pub(crate) fn set_shared<F: Fill<SharedFs = T>>(&mut self) {
+        self.set_pages(Table::<F>::SHARED);
+    }
+}

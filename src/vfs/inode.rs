@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Inodes that carry data of their own.
+//!
+//! A filesystem's in-memory inode is one slab object: the key it is found by, the filesystem's own data, and the
+//! VFS inode. An inode is either new (one owner, [`New`]) or ready (shared, [`Inode`]): the data is written once,
+//! in between.
+//!
+//! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
+
+use crate::bindings;
+use crate::vfs::{
+    page_cache::Mapping,
+    super_block::SuperBlock, //
+};
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData,
+    mem::{
+        offset_of,
+        ManuallyDrop,
+        MaybeUninit, //
+    },
+    ptr::NonNull, //
+};
+use kernel::{
+    prelude::*,
+    sync::aref::{
+        ARef,
+        AlwaysRefCounted, //
+    },
+    types::Opaque, //
+};
+
+/// A filesystem: what its inodes hold.
+pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
+    /// What an inode is found by in the inode cache.
+    type Key: Eq + Send + Sync;
+    /// What each inode holds beside the VFS inode. Dropped in an RCU callback: its `Drop` must not sleep.
+    type Data: Send + Sync;
+
+    /// The slab cache that the inodes come from.
+    fn inode_cache() -> &'static InodeCache<Self>;
+}
+
+/// One in-memory inode.
+///
+/// # Invariants
+///
+/// `key` is initialised iff `has_key`, `data` iff `has_data`. Both are written once, before any other thread can
+/// read them: `key` under the inode hash lock, `data` while the inode is `I_NEW`.
+#[repr(C)]
+struct Slot<T: FileSystem> {
+    key: UnsafeCell<MaybeUninit<T::Key>>,
+    data: UnsafeCell<MaybeUninit<T::Data>>,
+    has_key: UnsafeCell<bool>,
+    has_data: UnsafeCell<bool>,
+    /// Whether `i_link` is a string of ours.
+    has_link: UnsafeCell<bool>,
+    vfs: Opaque<bindings::inode>,
+}
+
+impl<T: FileSystem> Slot<T> {
+    /// The slot around a VFS inode.
+    ///
+    /// # Safety
+    ///
+    /// `inode` must have been allocated by [`InodeCache<T>::alloc`].
+    unsafe fn of(inode: *mut bindings::inode) -> *mut Self {
+        // SAFETY: By the contract, `inode` is the `vfs` field of a slot.
+        unsafe { inode.byte_sub(offset_of!(Self, vfs)).cast() }
+    }
+
+    /// Runs once per slab object, not per inode.
+    unsafe extern "C" fn construct(object: *mut c_void) {
+        // SAFETY: The slab allocator hands an object of the size that the cache was made with.
+        let inode = unsafe { object.byte_add(offset_of!(Self, vfs)) };
+        // SAFETY: As above; the VFS inode is the only part that lives across allocations.
+        unsafe { bindings::inode_init_once(inode.cast()) };
+    }
+}
+
+/// The slab cache of a filesystem's inodes; empty until [`InodeCache::create`].
+pub(crate) struct InodeCache<T> {
+    cache: UnsafeCell<*mut bindings::kmem_cache>,
+    _fs: PhantomData<fn() -> T>,
+}
+
+// SAFETY: The pointer is written only in `create` and in the registration's drop, which the module's start and end
+// call while no filesystem that uses the cache is registered.
+unsafe impl<T> Sync for InodeCache<T> {}
+
+/// Keeps an [`InodeCache`] usable until dropped.
+pub(crate) struct InodeCacheRegistration<T: FileSystem>(PhantomData<fn() -> T>);
+
+impl<T: FileSystem> InodeCache<T> {
+    /// An empty cache, for a static.
+    pub(crate) const fn new() -> Self {
+        Self {
+            cache: UnsafeCell::new(core::ptr::null_mut()),
+            _fs: PhantomData,
+        }
+    }
+
+    /// Creates the slab cache. Called once, before the filesystem is registered.
+    pub(crate) fn create(name: &'static CStr) -> Result<InodeCacheRegistration<T>> {
+        let size = u32::try_from(size_of::<Slot<T>>())?;
+        // SAFETY: `name` lives for ever, and `construct` accepts objects of this size.
+        let cache = unsafe {
+            bindings::erofs_helper_inode_cache(
+                name.as_char_ptr(),
+                size,
+                Some(Slot::<T>::construct),
+            )
+        };
+        if cache.is_null() {
+            return Err(ENOMEM);
+        }
+        // SAFETY: Nobody uses the cache yet, as the caller promises.
+        unsafe { *T::inode_cache().cache.get() = cache };
+        Ok(InodeCacheRegistration(PhantomData))
+    }
+
+    fn as_raw(&self) -> *mut bindings::kmem_cache {
+        // SAFETY: Written only while there are no users (see `Sync`).
+        unsafe { *self.cache.get() }
+    }
+
+    /// `super_operations.alloc_inode`: called by `alloc_inode()` in fs/inode.c.
+    pub(super) unsafe extern "C" fn alloc(sb: *mut bindings::super_block) -> *mut bindings::inode {
+        let cache = T::inode_cache().as_raw();
+        // SAFETY: The VFS passes a live superblock; the cache outlives every superblock of this filesystem.
+        let slot = unsafe { bindings::erofs_helper_alloc_inode(sb, cache) }.cast::<Slot<T>>();
+        if slot.is_null() {
+            return core::ptr::null_mut();
+        }
+        // INVARIANT: Neither key nor data is initialised.
+        // SAFETY: The object is ours alone until it is returned.
+        unsafe { *(*slot).has_key.get() = false };
+        // SAFETY: As above.
+        unsafe { *(*slot).has_data.get() = false };
+        // SAFETY: As above.
+        unsafe { *(*slot).has_link.get() = false };
+        // SAFETY: `slot` is valid for a field projection.
+        unsafe { Opaque::cast_into(&raw const (*slot).vfs) }
+    }
+
+    /// `super_operations.free_inode`: an RCU callback, called when nobody can find the inode any more.
+    pub(super) unsafe extern "C" fn free(inode: *mut bindings::inode) {
+        // SAFETY: The VFS passes an inode that `alloc` returned.
+        let slot = unsafe { Slot::<T>::of(inode) };
+        // SAFETY: The inode is dead: nobody else looks at the slot.
+        if unsafe { *(*slot).has_data.get() } {
+            // SAFETY: Initialised, by the type invariant; not used after this.
+            unsafe { (*(*slot).data.get()).assume_init_drop() };
+        }
+        // SAFETY: As for `has_data`.
+        if unsafe { *(*slot).has_key.get() } {
+            // SAFETY: As for `data`.
+            unsafe { (*(*slot).key.get()).assume_init_drop() };
+        }
+        // SAFETY: As for `has_data`.
+        if unsafe { *(*slot).has_link.get() } {
+            // SAFETY: `New::set_link` has put a string there.
+            unsafe { bindings::erofs_helper_kfree((*inode).__bindgen_anon_5.i_link.cast()) };
+        }
+        // SAFETY: The object came from this cache and is freed once.
+        unsafe { bindings::kmem_cache_free(T::inode_cache().as_raw(), slot.cast()) };
+    }
+}
+
+impl<T: FileSystem> Drop for InodeCacheRegistration<T> {
+    fn drop(&mut self) {
+        // Inodes are freed by RCU callbacks: all of them must have run.
+        // SAFETY: May sleep here: only the module's start and end drop registrations.
+        unsafe { bindings::erofs_helper_rcu_barrier() };
+        // SAFETY: All objects are free: the filesystem is unregistered and no superblock of it is left.
+        unsafe { bindings::kmem_cache_destroy(T::inode_cache().as_raw()) };
+    }
+}
+
+/// A ready inode of filesystem `T`.
+///
+/// # Invariants
+///
+/// Was allocated by [`InodeCache<T>`]; key and data are initialised.
+#[repr(transparent)]
+pub(crate) struct Inode<T>(Opaque<bindings::inode>, PhantomData<fn() -> T>);
+
+// SAFETY: All methods take what may change concurrently by atomic or locked C functions; the data is `Send + Sync`.
+unsafe impl<T: FileSystem> Send for Inode<T> {}
+// SAFETY: As above.
+unsafe impl<T: FileSystem> Sync for Inode<T> {}
+
+// SAFETY: The VFS counts references: `ihold` and `iput`.
+unsafe impl<T: FileSystem> AlwaysRefCounted for Inode<T> {
+    fn inc_ref(&self) {
+        // SAFETY: `self` is live, so its count is not zero.
+        unsafe { bindings::ihold(self.as_raw()) };
+    }
+
+    unsafe fn dec_ref(obj: NonNull<Self>) {
+        // SAFETY: The caller gives up one reference.
+        unsafe { bindings::iput(obj.as_ptr().cast()) };
+    }
+}
+
+impl<T: FileSystem> Inode<T> {
+    /// # Safety
+    ///
+    /// `ptr` must be a ready inode of `T` that stays alive for `'a`.
+    pub(super) unsafe fn from_raw<'a>(ptr: *mut bindings::inode) -> &'a Self {
+        // SAFETY: By the contract; the type is transparent.
+        unsafe { &*ptr.cast() }
+    }
+
+    pub(super) fn as_raw(&self) -> *mut bindings::inode {
+        self.0.get()
+    }
+
+    fn slot(&self) -> &Slot<T> {
+        // SAFETY: By the type invariant.
+        unsafe { &*Slot::of(self.as_raw()) }
+    }
+
+    /// What the inode is found by.
+    pub(crate) fn key(&self) -> &T::Key {
+        // SAFETY: Initialised by the type invariant; never written again.
+        unsafe { (*self.slot().key.get()).assume_init_ref() }
+    }
+
+    /// The filesystem's own data.
+    pub(crate) fn data(&self) -> &T::Data {
+        // SAFETY: Initialised by the type invariant; never written again.
+        unsafe { (*self.slot().data.get()).assume_init_ref() }
+    }
+
+    /// The superblock that the inode belongs to.
+    pub(crate) fn super_block(&self) -> &SuperBlock<T> {
+        // SAFETY: `i_sb` is set at allocation and outlives the inode.
+        unsafe { SuperBlock::from_raw((*self.as_raw()).i_sb) }
+    }
+
+    /// The file's size in bytes. Set before the inode is ready, and the filesystem is read-only.
+    pub(crate) fn size(&self) -> u64 {
+        // SAFETY: `self` is live, and nobody writes the field of a ready inode.
+        let size = unsafe { (*self.as_raw()).i_size };
+        size.unsigned_abs()
+    }
+
+    /// The pages of this very inode, wherever [`Self::redirected_to`] points.
+    pub(crate) fn own_mapping(&self) -> &Mapping {
+        // SAFETY: `i_data` lies in the inode and lives as long.
+        unsafe { Mapping::from_raw(&raw mut (*self.as_raw()).i_data) }
+    }
+
+    /// Lets this inode's files read through the pages of `to` from now on, until evicted. Takes over the reference.
+    ///
+    /// `false` if the inode is redirected already; `to` is released then.
+    pub(crate) fn redirect<U: FileSystem>(&self, to: ARef<Inode<U>>) -> bool {
+        // SAFETY: `to` is live; its `i_data` stays as long as the reference that is kept below.
+        let mapping = unsafe { &raw mut (*to.as_raw()).i_data };
+        // SAFETY: Both inodes are live.
+        let done = unsafe { bindings::erofs_helper_redirect(self.as_raw(), mapping) };
+        if done {
+            // The reference lives on in `i_mapping`; `take_redirection` gives it back.
+            let _ = ManuallyDrop::new(to);
+        }
+        done
+    }
+
+    /// Whether files of this inode read through another inode's pages.
+    pub(crate) fn is_redirected(&self) -> bool {
+        // SAFETY: `self` is live.
+        let mapping = unsafe { bindings::erofs_helper_mapping(self.as_raw()) };
+        // SAFETY: As above.
+        mapping != unsafe { &raw mut (*self.as_raw()).i_data }
+    }
+
+    /// Ends a redirection. `None` if there is none.
+    ///
+    /// # Safety
+    ///
+    /// `U` must be the filesystem whose inode was passed to [`Self::redirect`], and the inode must be on its way
+    /// out: no file reads through it any more.
+    pub(super) unsafe fn take_redirection<U: FileSystem>(&self) -> Option<ARef<Inode<U>>> {
+        if !self.is_redirected() {
+            return None;
+        }
+        // SAFETY: A redirected mapping belongs to an inode that we hold a reference on.
+        let host = unsafe { (*(*self.as_raw()).i_mapping).host };
+        // SAFETY: `self` is live.
+        unsafe { bindings::erofs_helper_restore_mapping(self.as_raw()) };
+        let host = NonNull::new(host)?.cast();
+        // SAFETY: `host` is an inode of `U`; `redirect` left us its reference, which is taken back once here, as
+        // the mapping is the inode's own again.
+        Some(unsafe { ARef::from_raw(host) })
+    }
+}
+
+/// What the VFS shows of an inode.
+pub(crate) struct Attributes {
+    /// Inode number.
+    pub(crate) ino: u64,
+    /// Type and permissions, as `st_mode`.
+    pub(crate) mode: u16,
+    /// Owner in the initial user namespace.
+    pub(crate) uid: u32,
+    /// Group in the initial user namespace.
+    pub(crate) gid: u32,
+    /// Number of hard links.
+    pub(crate) nlink: u32,
+    /// Bytes; at most `i64::MAX`.
+    pub(crate) size: u64,
+    /// Allocated 512-byte units.
+    pub(crate) blocks: u64,
+    /// log2 of the block size.
+    pub(crate) blkbits: u8,
+    /// Modification time in seconds since 1970; also shown as access and change time.
+    pub(crate) mtime: i64,
+    /// Nanoseconds, below 1e9.
+    pub(crate) mtime_nsec: u32,
+}
+
+/// What a lookup in the inode cache found.
+pub(crate) enum Got<T: FileSystem> {
+    /// A ready inode.
+    Existing(ARef<Inode<T>>),
+    /// An inode to fill in; other lookups of the same key wait.
+    New(New<T>),
+}
+
+/// A new inode that only its owner sees. Dropped without [`New::ready`], it fails for all who wait.
+pub(crate) struct New<T: FileSystem> {
+    inode: NonNull<bindings::inode>,
+    _fs: PhantomData<T>,
+}
+
+impl<T: FileSystem> New<T> {
+    pub(super) fn as_raw(&mut self) -> *mut bindings::inode {
+        self.inode.as_ptr()
+    }
+
+    /// Sets what the VFS shows.
+    pub(crate) fn set_attributes(&mut self, a: &Attributes) -> Result {
+        let size = i64::try_from(a.size)?;
+        let inode = self.as_raw();
+        // SAFETY: The inode is `I_NEW` and ours: nobody else reads these fields yet. This holds for each line.
+        unsafe { (*inode).i_ino = a.ino };
+        // SAFETY: See above.
+        unsafe { (*inode).i_mode = a.mode };
+        // SAFETY: See above.
+        unsafe { (*inode).i_size = size };
+        // SAFETY: See above.
+        unsafe { (*inode).i_blocks = a.blocks };
+        // SAFETY: See above.
+        unsafe { (*inode).i_blkbits = a.blkbits };
+        // SAFETY: See above.
+        unsafe { bindings::set_nlink(inode, a.nlink) };
+        // SAFETY: See above.
+        unsafe { bindings::erofs_helper_inode_set_ids(inode, a.uid, a.gid) };
+        // SAFETY: See above.
+        unsafe { bindings::erofs_helper_inode_set_times(inode, a.mtime, a.mtime_nsec) };
+        Ok(())
+    }
+
+    /// Makes it a device node, FIFO or socket.
+    pub(crate) fn set_special(&mut self, major: u32, minor: u32) {
+        let inode = self.as_raw();
+        // SAFETY: Pure arithmetic.
+        let dev = unsafe { bindings::erofs_helper_mkdev(major, minor) };
+        // SAFETY: The inode is `I_NEW` and ours.
+        let mode = unsafe { (*inode).i_mode };
+        // SAFETY: As above.
+        unsafe { bindings::init_special_inode(inode, mode, dev) };
+    }
+
+    /// Keeps a copy of a symlink's target with the inode.
+    pub(super) fn set_link(&mut self, target: &[u8]) -> Result {
+        let len = c_int::try_from(target.len())?;
+        // SAFETY: Copies `target` only.
+        let copy = unsafe { bindings::erofs_helper_memdup_nul(target.as_ptr(), target.len()) };
+        if copy.is_null() {
+            return Err(ENOMEM);
+        }
+        // SAFETY: The inode is `I_NEW` and ours; the string is freed with it.
+        unsafe { bindings::erofs_helper_inode_set_cached_link(self.as_raw(), copy.cast(), len) };
+        // SAFETY: `New` is made for inodes of `T` alone.
+        let slot = unsafe { Slot::<T>::of(self.as_raw()) };
+        // SAFETY: The inode is `I_NEW` and ours.
+        unsafe { *(*slot).has_link.get() = true };
+        Ok(())
+    }
+
+    /// Writes the data and shows the inode to everyone.
+    pub(crate) fn ready(self, data: T::Data) -> ARef<Inode<T>> {
+        let inode = ManuallyDrop::new(self).inode;
+        // SAFETY: `New` is made for inodes of `T` alone.
+        let slot = unsafe { Slot::<T>::of(inode.as_ptr()) };
+        // SAFETY: While the inode is `I_NEW` only its owner touches the data.
+        unsafe { (*(*slot).data.get()).write(data) };
+        // INVARIANT: `data` is initialised now.
+        // SAFETY: As above.
+        unsafe { *(*slot).has_data.get() = true };
+        // SAFETY: The inode is `I_NEW`; this ends it, with a barrier before others see it.
+        unsafe { bindings::unlock_new_inode(inode.as_ptr()) };
+        // SAFETY: `iget5_locked` gave us a reference, and the inode is ready.
+        unsafe { ARef::from_raw(inode.cast()) }
+    }
+}
+
+impl<T: FileSystem> Drop for New<T> {
+    fn drop(&mut self) {
+        // SAFETY: The inode is `I_NEW`, and ours; this gives up our reference.
+        unsafe { bindings::iget_failed(self.as_raw()) };
+    }
+}
+
+/// The key of one lookup: compared with cached inodes, and taken by the inode that is made for it.
+struct Wanted<T: FileSystem>(Option<T::Key>);
+
+impl<T: FileSystem> Wanted<T> {
+    unsafe extern "C" fn test(inode: *mut bindings::inode, wanted: *mut c_void) -> c_int {
+        // SAFETY: The VFS passes hashed inodes of the superblock that `get` was called for.
+        let slot = unsafe { Slot::<T>::of(inode) };
+        // SAFETY: `get` passes a `Wanted` that outlives the call.
+        let wanted = unsafe { &*wanted.cast::<Self>() };
+        // INVARIANT: A hashed inode has its key, set under the hash lock.
+        // SAFETY: As said; the key is never written again.
+        let key = unsafe { (*(*slot).key.get()).assume_init_ref() };
+        c_int::from(wanted.0.as_ref() == Some(key))
+    }
+
+    unsafe extern "C" fn set(inode: *mut bindings::inode, wanted: *mut c_void) -> c_int {
+        // SAFETY: As in `test`.
+        let slot = unsafe { Slot::<T>::of(inode) };
+        // SAFETY: As in `test`; nobody else has it.
+        let wanted = unsafe { &mut *wanted.cast::<Self>() };
+        let Some(key) = wanted.0.take() else {
+            return EINVAL.to_errno();
+        };
+        // SAFETY: The inode is not hashed yet: it is ours alone.
+        unsafe { (*(*slot).key.get()).write(key) };
+        // INVARIANT: `key` is initialised now.
+        // SAFETY: As above.
+        unsafe { *(*slot).has_key.get() = true };
+        0
+    }
+}
+
+impl<T: FileSystem> SuperBlock<T> {
+    /// Finds the inode of `key` in memory, or makes a new one. `hash` must be a function of `key`.
+    pub(crate) fn get_inode(&self, hash: u64, key: T::Key) -> Result<Got<T>> {
+        let mut wanted = Wanted::<T>(Some(key));
+        // SAFETY: `self` is live; the callbacks get inodes of this superblock and `wanted`, which outlives the call.
+        let inode = unsafe {
+            bindings::iget5_locked(
+                self.as_raw(),
+                hash,
+                Some(Wanted::<T>::test),
+                Some(Wanted::<T>::set),
+                (&raw mut wanted).cast(),
+            )
+        };
+        let inode = NonNull::new(inode).ok_or(ENOMEM)?;
+        // SAFETY: We hold a reference.
+        if unsafe { bindings::erofs_helper_inode_is_new(inode.as_ptr()) } {
+            return Ok(Got::New(New {
+                inode,
+                _fs: PhantomData,
+            }));
+        }
+        // SAFETY: Not new: ready, as `iget5_locked` has waited; the reference is ours.
+        Ok(Got::Existing(unsafe { ARef::from_raw(inode.cast()) }))
+    }
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `struct inode_operations`: attributes, lookup, symlinks and extents.
+//!
+//! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
+
+use crate::bindings;
+use crate::vfs::{
+    address_space,
+    dir,
+    file,
+    inode::{
+        FileSystem,
+        Inode,
+        New, //
+    },
+    iomap,
+    xattr, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    error::from_result,
+    prelude::*,
+    sync::aref::ARef, //
+};
+
+/// Attributes beyond those that the VFS keeps.
+pub(crate) struct Stat {
+    /// Whether the data is stored compressed.
+    pub(crate) compressed: bool,
+    /// What direct I/O needs: alignment of memory and of offsets, in bytes. `None` if it is not possible.
+    pub(crate) dio_align: Option<(u32, u32)>,
+}
+
+/// Lookup and attributes.
+pub(crate) trait InodeOps: FileSystem {
+    /// Finds `name` in directory `dir`. `None` if there is no such name; any failure is an error.
+    fn lookup(dir: &Inode<Self>, name: &[u8]) -> Result<Option<ARef<Inode<Self>>>>;
+
+    /// Attributes of `inode`.
+    fn stat(inode: &Inode<Self>) -> Stat;
+}
+
+/// The tables of callbacks.
+struct Table<T>(PhantomData<T>);
+
+impl<T: InodeOps + xattr::Operations + iomap::FileMap> Table<T> {
+    const FILE: &'static bindings::inode_operations = &bindings::inode_operations {
+        getattr: Some(Self::getattr),
+        listxattr: Some(xattr::Handlers::<T>::listxattr),
+        fiemap: Some(iomap::fiemap::<T>),
+        ..pin_init::zeroed()
+    };
+
+    const DIR: &'static bindings::inode_operations = &bindings::inode_operations {
+        lookup: Some(Self::lookup),
+        getattr: Some(Self::getattr),
+        listxattr: Some(xattr::Handlers::<T>::listxattr),
+        fiemap: Some(iomap::fiemap::<T>),
+        ..pin_init::zeroed()
+    };
+
+    const SYMLINK: &'static bindings::inode_operations = &bindings::inode_operations {
+        get_link: Some(bindings::page_get_link),
+        getattr: Some(Self::getattr),
+        listxattr: Some(xattr::Handlers::<T>::listxattr),
+        ..pin_init::zeroed()
+    };
+
+    const CACHED_SYMLINK: &'static bindings::inode_operations = &bindings::inode_operations {
+        get_link: Some(bindings::simple_get_link),
+        getattr: Some(Self::getattr),
+        listxattr: Some(xattr::Handlers::<T>::listxattr),
+        ..pin_init::zeroed()
+    };
+
+    /// Called by `__lookup_slow()` and `lookup_open()`, with the directory locked at least shared.
+    unsafe extern "C" fn lookup(
+        dir: *mut bindings::inode,
+        dentry: *mut bindings::dentry,
+        _flags: c_uint,
+    ) -> *mut bindings::dentry {
+        // SAFETY: The VFS passes a ready directory of `T`.
+        let dir = unsafe { Inode::<T>::from_raw(dir) };
+        // SAFETY: A dentry in lookup keeps its name.
+        let name = unsafe { &*bindings::erofs_helper_d_name(dentry) };
+        // SAFETY: The length is in a union with the hash, of which both halves are always set.
+        let len = unsafe { name.__bindgen_anon_1.__bindgen_anon_1.len };
+        // SAFETY: The name has that many bytes.
+        let name = unsafe { core::slice::from_raw_parts(name.name, len as usize) };
+        let inode = match T::lookup(dir, name) {
+            Ok(Some(inode)) => ARef::into_raw(inode).as_ptr().cast(),
+            Ok(None) => core::ptr::null_mut(),
+            Err(e) => return e.to_ptr(),
+        };
+        // SAFETY: This consumes our reference on the inode; NULL makes a negative dentry.
+        unsafe { bindings::d_splice_alias(inode, dentry) }
+    }
+
+    /// Called by `vfs_getattr_nosec()`.
+    unsafe extern "C" fn getattr(
+        idmap: *mut bindings::mnt_idmap,
+        path: *const bindings::path,
+        stat: *mut bindings::kstat,
+        request: u32,
+        _query: c_uint,
+    ) -> c_int {
+        // SAFETY: The path is held by the caller.
+        let raw = unsafe { bindings::erofs_helper_d_inode((*path).dentry) };
+        // SAFETY: A positive dentry of `T` holds a ready inode.
+        let inode = unsafe { Inode::<T>::from_raw(raw) };
+        // SAFETY: The result is ours during the call.
+        let out = unsafe { &mut *stat };
+        let more = T::stat(inode);
+        let compressed = u64::from(bindings::EROFS_C_ATTR_COMPRESSED);
+        let immutable = u64::from(bindings::EROFS_C_ATTR_IMMUTABLE);
+        out.attributes_mask |= compressed | immutable;
+        out.attributes |= immutable;
+        if more.compressed {
+            out.attributes |= compressed;
+        }
+        // SAFETY: The caller holds the inode.
+        let regular = unsafe { (*raw).i_mode } & 0o170_000 == 0o100_000;
+        if request & bindings::EROFS_C_STATX_DIOALIGN != 0 && regular {
+            out.result_mask |= bindings::EROFS_C_STATX_DIOALIGN;
+            if let Some((memory, offset)) = more.dio_align {
+                out.dio_mem_align = memory;
+                out.dio_offset_align = offset;
+            }
+        }
+        // SAFETY: All arguments are those of the caller.
+        unsafe { bindings::generic_fillattr(idmap, request, raw, stat) };
+        from_result(|| Ok(0))
+    }
+}
+
+impl<T> New<T>
+where
+    T: InodeOps
+        + dir::DirOps
+        + file::FileOps
+        + xattr::Operations
+        + iomap::FileMap
+        + address_space::Fill,
+{
+    fn set_ops(&mut self, ops: &'static bindings::inode_operations) {
+        // SAFETY: The inode is `I_NEW` and ours.
+        unsafe { (*self.as_raw()).i_op = ops };
+    }
+
+    fn set_file_ops(&mut self, ops: &'static bindings::file_operations) {
+        // SAFETY: The inode is `I_NEW` and ours.
+        unsafe { (*self.as_raw()).__bindgen_anon_3.i_fop = ops };
+    }
+
+    /// Makes it a regular file.
+    pub(crate) fn set_regular(&mut self) {
+        self.set_ops(Table::<T>::FILE);
+        self.set_file_ops(file::Table::<T>::OPS);
+        self.set_pages(address_space::Table::<T>::OWN);
+    }
+
+    /// Makes it a directory.
+    pub(crate) fn set_directory(&mut self) {
+        self.set_ops(Table::<T>::DIR);
+        self.set_file_ops(dir::Table::<T>::OPS);
+        self.set_lowmem();
+        self.set_pages(address_space::Table::<T>::OWN);
+    }
+
+    /// Makes it a symlink: with the target at hand, or with one to be read from its pages.
+    pub(crate) fn set_symlink(&mut self, target: Option<&[u8]>) -> Result {
+        match target {
+            Some(target) => {
+                self.set_link(target)?;
+                self.set_ops(Table::<T>::CACHED_SYMLINK);
+            }
+            None => {
+                self.set_ops(Table::<T>::SYMLINK);
+                self.set_lowmem();
+                self.set_pages(address_space::Table::<T>::OWN);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes it a device node, FIFO or socket.
+    pub(crate) fn set_node(&mut self, major: u32, minor: u32) {
+        self.set_ops(Table::<T>::FILE);
+        self.set_special(major, minor);
+    }
+
+    fn set_lowmem(&mut self) {
+        // SAFETY: The inode is `I_NEW` and ours.
+        unsafe { bindings::erofs_helper_inode_nohighmem(self.as_raw()) };
+    }
+}

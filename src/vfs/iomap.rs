@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Telling iomap where the bytes of a file are.
+//!
+//! File data goes iomap -> bio -> folio and never through Rust; this module answers the one question in between.
+//!
+//! C header: [`include/linux/iomap.h`](srctree/include/linux/iomap.h)
+
+use crate::bindings;
+use crate::vfs::{
+    bio,
+    block::BlockDevice,
+    inflight::Running,
+    inode::{
+        FileSystem,
+        Inode, //
+    },
+    page_cache::MappedPage, //
+};
+use core::{
+    marker::PhantomData,
+    mem::offset_of, //
+};
+use kernel::{
+    error::from_result,
+    prelude::*, //
+};
+
+/// Where an extent's bytes are.
+pub(crate) enum Place {
+    /// Nowhere: they read as zeros.
+    Hole,
+    /// On a device, at a byte address.
+    Device(BlockDevice, u64),
+    /// Among the metadata, at a byte address of the device; with the page that holds them, and their offset in
+    /// it, if they were asked for.
+    Inline(BlockDevice, u64, Option<(MappedPage, usize)>),
+}
+
+/// A run of a file's bytes that are stored together.
+pub(crate) struct Extent {
+    /// Its first byte in the file.
+    pub(crate) pos: u64,
+    /// Its length in bytes; may reach up to the next block beyond the end of the file.
+    pub(crate) len: u64,
+    /// Where it is.
+    pub(crate) place: Place,
+}
+
+/// Something whose extents can be asked for.
+pub(crate) trait Extents {
+    /// The extent that holds byte `pos`, which is below the file's size; more than `len` bytes are of no use.
+    /// `bytes`: an inline extent's bytes, too.
+    fn extent(&self, pos: u64, len: u64, bytes: bool) -> Result<Extent>;
+
+    /// The file's size in bytes.
+    fn size(&self) -> u64;
+
+    /// Keeps the devices of the extents usable until the I/O is done.
+    fn begin_io(&self) -> Running;
+}
+
+/// A filesystem whose inodes have extents.
+pub(crate) trait FileMap: FileSystem {
+    /// The extents of one inode.
+    type Source<'a>: Extents;
+
+    /// The extents of `inode`.
+    fn source(inode: &Inode<Self>) -> Self::Source<'_>;
+}
+
+/// The state of one iteration: what `iomap_iter.private` points to.
+pub(super) struct Iteration<'a, E> {
+    source: &'a E,
+    /// The page of the inline extent that iomap is copying from.
+    page: Option<MappedPage>,
+    /// What mapping failed with; iomap itself only leaves the folio not up to date.
+    error: Option<Error>,
+}
+
+impl<'a, E: Extents> Iteration<'a, E> {
+    pub(super) fn new(source: &'a E) -> Self {
+        Self {
+            source,
+            page: None,
+            error: None,
+        }
+    }
+
+    pub(super) fn as_private(&mut self) -> *mut c_void {
+        core::ptr::from_mut(self).cast()
+    }
+
+    pub(super) fn result(self) -> Result {
+        self.error.map_or(Ok(()), Err)
+    }
+}
+
+/// Fills in `map` with the extent of `source` at `pos`, and returns the page that it points into.
+fn fill<E: Extents>(
+    source: &E,
+    pos: u64,
+    len: u64,
+    bytes: bool,
+    map: &mut bindings::iomap,
+) -> Result<Option<MappedPage>> {
+    map.flags = 0;
+    map.addr = bindings::EROFS_C_IOMAP_NULL_ADDR;
+    map.type_ = bindings::EROFS_C_IOMAP_HOLE as u16;
+    if pos >= source.size() {
+        // Only reports ask beyond the end of the file.
+        map.offset = i64::try_from(pos)?;
+        map.length = len;
+        return Ok(None);
+    }
+    let extent = source.extent(pos, len, bytes)?;
+    map.offset = i64::try_from(extent.pos)?;
+    map.length = extent.len;
+    match extent.place {
+        Place::Hole => Ok(None),
+        Place::Device(device, addr) => {
+            map.type_ = bindings::EROFS_C_IOMAP_MAPPED as u16;
+            map.bdev = device.as_raw();
+            map.addr = addr;
+            Ok(None)
+        }
+        Place::Inline(device, addr, bytes) => {
+            map.type_ = bindings::EROFS_C_IOMAP_INLINE as u16;
+            map.bdev = device.as_raw();
+            map.addr = addr;
+            let Some((page, offset)) = bytes else {
+                return Ok(None);
+            };
+            map.inline_data = page.addr(offset).ok_or(EIO)?;
+            Ok(Some(page))
+        }
+    }
+}
+
+/// The tables for reading: `iomap_iter.private` is an [`Iteration`].
+pub(super) struct ReadTable<E>(PhantomData<E>);
+
+impl<E: Extents> ReadTable<E> {
+    pub(super) const OPS: &'static bindings::iomap_ops = &bindings::iomap_ops {
+        iomap_begin: Some(Self::begin),
+        iomap_end: Some(Self::end),
+        ..pin_init::zeroed()
+    };
+
+    pub(super) const READ_OPS: fn() -> bindings::iomap_read_ops = || bindings::iomap_read_ops {
+        read_folio_range: Some(bindings::iomap_bio_read_folio_range),
+        submit_read: Some(Self::submit_read),
+        bio_set: bio::read_bios(),
+    };
+
+    /// The iteration that `map` belongs to.
+    ///
+    /// # Safety
+    ///
+    /// `map` must be the `iomap` field of an `iomap_iter` whose `private` came from [`Iteration::as_private`].
+    unsafe fn iteration<'a>(map: *mut bindings::iomap) -> &'a mut Iteration<'a, E> {
+        // SAFETY: By the contract.
+        let iter: *mut bindings::iomap_iter =
+            unsafe { map.byte_sub(offset_of!(bindings::iomap_iter, iomap)).cast() };
+        // SAFETY: By the contract; one thread runs the iteration.
+        unsafe { &mut *(*iter).private.cast() }
+    }
+
+    /// Called by `iomap_iter()`.
+    unsafe extern "C" fn begin(
+        _inode: *mut bindings::inode,
+        pos: i64,
+        len: i64,
+        _flags: c_uint,
+        map: *mut bindings::iomap,
+        _src: *mut bindings::iomap,
+    ) -> c_int {
+        // SAFETY: `iomap_iter()` passes its own `iomap`, and this table is used with an `Iteration` only.
+        let state = unsafe { Self::iteration(map) };
+        // SAFETY: The map is ours during the call.
+        let map = unsafe { &mut *map };
+        match fill(state.source, pos.unsigned_abs(), len.unsigned_abs(), true, map) {
+            Ok(page) => {
+                state.page = page;
+                0
+            }
+            Err(e) => {
+                state.error = Some(e);
+                e.to_errno()
+            }
+        }
+    }
+
+    /// Called by `iomap_iter()` when the extent's bytes are copied or submitted.
+    unsafe extern "C" fn end(
+        _inode: *mut bindings::inode,
+        _pos: i64,
+        _len: i64,
+        written: isize,
+        _flags: c_uint,
+        map: *mut bindings::iomap,
+    ) -> c_int {
+        // SAFETY: As in `begin`.
+        unsafe { Self::iteration(map) }.page = None;
+        // As C: a number of bytes is as good as 0 here.
+        c_int::try_from(written).unwrap_or(0)
+    }
+
+    /// Called by iomap's buffered read for each bio.
+    unsafe extern "C" fn submit_read(
+        iter: *const bindings::iomap_iter,
+        ctx: *mut bindings::iomap_read_folio_ctx,
+    ) {
+        // SAFETY: As in `begin`; the iteration is only read.
+        let state = unsafe { &*(*iter).private.cast::<Iteration<'_, E>>() };
+        // SAFETY: iomap passes its own arguments, with a bio from `bio::read_bios()` in `read_ctx`.
+        unsafe { bio::submit_read(iter, ctx, state.source.begin_io()) };
+    }
+}
+
+/// The table for reports (llseek, fiemap, bmap): there is no iteration state, only the inode.
+struct ReportTable<T>(PhantomData<T>);
+
+impl<T: FileMap> ReportTable<T> {
+    const OPS: &'static bindings::iomap_ops = &bindings::iomap_ops {
+        iomap_begin: Some(Self::begin),
+        ..pin_init::zeroed()
+    };
+
+    /// Called by `iomap_iter()`.
+    unsafe extern "C" fn begin(
+        inode: *mut bindings::inode,
+        pos: i64,
+        len: i64,
+        _flags: c_uint,
+        map: *mut bindings::iomap,
+        _src: *mut bindings::iomap,
+    ) -> c_int {
+        // SAFETY: Reports are asked for inodes of `T` only.
+        let source = T::source(unsafe { Inode::from_raw(inode) });
+        // SAFETY: The map is ours during the call.
+        let map = unsafe { &mut *map };
+        from_result(|| {
+            fill(&source, pos.unsigned_abs(), len.unsigned_abs(), false, map).map(|_| 0)
+        })
+    }
+}
+
+/// `SEEK_HOLE`: an offset, or a negative errno.
+pub(super) fn seek_hole<T: FileMap>(inode: &Inode<T>, offset: i64) -> i64 {
+    // SAFETY: The inode is live, and the table is for inodes of `T`.
+    unsafe { bindings::iomap_seek_hole(inode.as_raw(), offset, ReportTable::<T>::OPS) }
+}
+
+/// `SEEK_DATA`: an offset, or a negative errno.
+pub(super) fn seek_data<T: FileMap>(inode: &Inode<T>, offset: i64) -> i64 {
+    // SAFETY: As above.
+    unsafe { bindings::iomap_seek_data(inode.as_raw(), offset, ReportTable::<T>::OPS) }
+}
+
+/// `inode_operations.fiemap`.
+pub(super) unsafe extern "C" fn fiemap<T: FileMap>(
+    inode: *mut bindings::inode,
+    info: *mut bindings::fiemap_extent_info,
+    start: u64,
+    len: u64,
+) -> c_int {
+    // SAFETY: The VFS passes a ready inode of `T`; the other arguments are its own.
+    unsafe { bindings::iomap_fiemap(inode, info, start, len, ReportTable::<T>::OPS) }
+}
+
+/// `address_space_operations.bmap` of a mapping that is `T`'s own.
+pub(super) unsafe extern "C" fn bmap<T: FileMap>(
+    mapping: *mut bindings::address_space,
+    block: bindings::sector_t,
+) -> bindings::sector_t {
+    // SAFETY: The VFS passes a live mapping whose host is an inode of `T`.
+    unsafe { bindings::iomap_bmap(mapping, block, ReportTable::<T>::OPS) }
+}
+
+/// `O_DIRECT` read: bytes read, or a negative errno.
+///
+/// # Safety
+///
+/// `iocb` and `to` must be those of a `read_iter` call for a file of `inode`.
+pub(super) unsafe fn read_direct<T: FileMap>(
+    inode: &Inode<T>,
+    iocb: *mut bindings::kiocb,
+    to: *mut bindings::iov_iter,
+) -> isize {
+    let source = T::source(inode);
+    let mut state = Iteration::new(&source);
+    // The open file holds the mount, so the I/O needs no `Running`. Mapping is over when this returns, even if the
+    // I/O is not.
+    // SAFETY: By the contract; the iteration outlives the call.
+    unsafe {
+        bindings::iomap_dio_rw(
+            iocb,
+            to,
+            ReadTable::<T::Source<'_>>::OPS,
+            core::ptr::null(),
+            0,
+            state.as_private(),
+            0,
+        )
+    }
+}

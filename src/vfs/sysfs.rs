@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Directories of numbers in sysfs.
+//!
+//! C headers: [`include/linux/kobject.h`](srctree/include/linux/kobject.h),
+//! [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h)
+
+use crate::bindings;
+use core::{
+    mem::offset_of,
+    ptr::NonNull, //
+};
+use kernel::{
+    error::to_result,
+    prelude::*, //
+};
+
+/// A directory; removed with all its files when dropped, after readers have left.
+pub(crate) struct Dir(NonNull<bindings::kobject>);
+
+// SAFETY: Reference-counted and locked by C code.
+unsafe impl Send for Dir {}
+// SAFETY: As above.
+unsafe impl Sync for Dir {}
+
+impl Dir {
+    /// Makes /sys/fs/`name`.
+    pub(crate) fn in_fs(name: &CStr) -> Result<Self> {
+        // SAFETY: Set at boot.
+        Self::make(name, unsafe { bindings::fs_kobj })
+    }
+
+    /// Makes a directory below this one, which must outlive it.
+    pub(crate) fn dir(&self, name: &CStr) -> Result<Self> {
+        Self::make(name, self.0.as_ptr())
+    }
+
+    fn make(name: &CStr, parent: *mut bindings::kobject) -> Result<Self> {
+        // SAFETY: `name` is copied; the parent is live.
+        let kobj = unsafe { bindings::kobject_create_and_add(name.as_char_ptr(), parent) };
+        NonNull::new(kobj).map(Self).ok_or(ENOMEM)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        // SAFETY: Takes it out of sysfs, waiting for readers.
+        unsafe { bindings::kobject_del(self.0.as_ptr()) };
+        // SAFETY: Gives up our reference.
+        unsafe { bindings::kobject_put(self.0.as_ptr()) };
+    }
+}
+
+/// A file that shows one number of `T`.
+#[repr(C)]
+struct Number<T> {
+    attr: bindings::kobj_attribute,
+    owner: T,
+    read: fn(&T) -> u64,
+}
+
+impl<T> Number<T> {
+    /// Called by `kobj_attr_show()` while the file is in use.
+    unsafe extern "C" fn show(
+        _kobj: *mut bindings::kobject,
+        attr: *mut bindings::kobj_attribute,
+        out: *mut c_char,
+    ) -> isize {
+        // SAFETY: The attribute is the first field of a `Number`, and lives as long as its file.
+        let number = unsafe { &*attr.byte_sub(offset_of!(Self, attr)).cast::<Self>() };
+        let value = (number.read)(&number.owner);
+        // SAFETY: `out` is the page that sysfs passes; the argument is what the format says.
+        let len = unsafe { bindings::sysfs_emit(out, c"%llu\n".as_char_ptr(), value) };
+        len as isize
+    }
+}
+
+/// A directory of numbers that `T` knows.
+pub(crate) struct Numbers<T: Send + Sync + 'static> {
+    // Dropped first: then nobody reads the files any more.
+    _dir: Dir,
+    _files: KVec<KBox<Number<T>>>,
+}
+
+// SAFETY: The C attributes are only read.
+unsafe impl<T: Send + Sync> Send for Numbers<T> {}
+// SAFETY: As above.
+unsafe impl<T: Send + Sync> Sync for Numbers<T> {}
+
+impl<T: Clone + Send + Sync + 'static> Numbers<T> {
+    /// Fills `dir` with a file for each of `files`.
+    pub(crate) fn new(dir: Dir, owner: &T, files: &[(&'static CStr, fn(&T) -> u64)]) -> Result<Self> {
+        let mut kept = KVec::with_capacity(files.len(), GFP_KERNEL)?;
+        for (name, read) in files {
+            let number = KBox::new(
+                Number {
+                    attr: pin_init::zeroed(),
+                    owner: owner.clone(),
+                    read: *read,
+                },
+                GFP_KERNEL,
+            )?;
+            // The box stays where it is until the directory is gone.
+            kept.push(number, GFP_KERNEL)?;
+            let Some(number) = kept.last_mut() else {
+                return Err(ENOMEM);
+            };
+            // SAFETY: Ours to initialise; the name lives for ever.
+            unsafe {
+                bindings::erofs_helper_attr_init(
+                    &mut number.attr,
+                    name.as_char_ptr(),
+                    Some(Number::<T>::show),
+                )
+            };
+            // SAFETY: Directory and attribute are live, and stay so until the directory is dropped.
+            to_result(unsafe {
+                bindings::erofs_helper_attr_add(dir.0.as_ptr(), &mut number.attr)
+            })?;
+        }
+        Ok(Self {
+            _dir: dir,
+            _files: kept,
+        })
+    }
+}

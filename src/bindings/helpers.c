@@ -114,11 +114,6 @@ void erofs_helper_inode_set_ids(struct inode *inode, u32 uid, u32 gid)
 	i_gid_write(inode, gid);
 }
 
-void erofs_helper_inode_set_times(struct inode *inode, s64 sec, u32 nsec)
-{
-	inode_set_atime_to_ts(inode, inode_set_ctime_to_ts(inode, inode_set_mtime(inode, sec, nsec)));
-}
-
 void erofs_helper_inode_set_cached_link(struct inode *inode, char *link, int len)
 {
 	inode_set_cached_link(inode, link, len);
@@ -147,11 +142,6 @@ void erofs_helper_restore_mapping(struct inode *inode)
 	WRITE_ONCE(inode->i_mapping, &inode->i_data);
 }
 
-struct address_space *erofs_helper_mapping(struct inode *inode)
-{
-	return smp_load_acquire(&inode->i_mapping);
-}
-
 void erofs_helper_large_folios(struct address_space *mapping)
 {
 	mapping_set_large_folios(mapping);
@@ -162,33 +152,14 @@ u32 erofs_helper_mkdev(u32 major, u32 minor)
 	return MKDEV(major, minor);
 }
 
-const struct qstr *erofs_helper_d_name(const struct dentry *dentry)
-{
-	return &dentry->d_name;
-}
-
-struct inode *erofs_helper_d_inode(const struct dentry *dentry)
-{
-	return d_inode(dentry);
-}
-
-struct folio *erofs_helper_read_folio(struct address_space *mapping, pgoff_t index)
-{
-	return read_mapping_folio(mapping, index, NULL);
-}
-
 void *erofs_helper_kmap(struct folio *folio, pgoff_t index)
 {
 	return kmap_local_page(folio_file_page(folio, index));
 }
 
-void erofs_helper_kunmap(const void *addr)
+void erofs_helper_put_mapped(struct folio *folio, const void *addr)
 {
 	kunmap_local(addr);
-}
-
-void erofs_helper_folio_put(struct folio *folio)
-{
 	folio_put(folio);
 }
 
@@ -236,11 +207,6 @@ bool erofs_helper_queue_work(struct workqueue_struct *wq, struct work_struct *wo
 struct workqueue_struct *erofs_helper_alloc_workqueue(void)
 {
 	return alloc_workqueue("erofs_worker", WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
-}
-
-struct address_space *erofs_helper_folio_mapping(struct folio *folio)
-{
-	return folio->mapping;
 }
 
 void erofs_helper_read_ahead(struct file *file, pgoff_t index, unsigned long pages)

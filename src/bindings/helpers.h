@@ -91,22 +91,16 @@ struct kmem_cache *erofs_helper_inode_cache(const char *name, unsigned int size,
 void *erofs_helper_alloc_inode(struct super_block *sb, struct kmem_cache *cache);
 bool erofs_helper_inode_is_new(struct inode *inode);
 void erofs_helper_inode_set_ids(struct inode *inode, u32 uid, u32 gid);
-void erofs_helper_inode_set_times(struct inode *inode, s64 sec, u32 nsec);
 void erofs_helper_inode_set_cached_link(struct inode *inode, char *link, int len);
 void erofs_helper_inode_nohighmem(struct inode *inode);
 bool erofs_helper_redirect(struct inode *inode, struct address_space *to);
 void erofs_helper_restore_mapping(struct inode *inode);
-struct address_space *erofs_helper_mapping(struct inode *inode);
 void erofs_helper_large_folios(struct address_space *mapping);
 u32 erofs_helper_mkdev(u32 major, u32 minor);
-const struct qstr *erofs_helper_d_name(const struct dentry *dentry);
-struct inode *erofs_helper_d_inode(const struct dentry *dentry);
 
 /* Page cache and block devices */
-struct folio *erofs_helper_read_folio(struct address_space *mapping, pgoff_t index);
 void *erofs_helper_kmap(struct folio *folio, pgoff_t index);
-void erofs_helper_kunmap(const void *addr);
-void erofs_helper_folio_put(struct folio *folio);
+void erofs_helper_put_mapped(struct folio *folio, const void *addr);
 void erofs_helper_folio_unlock(struct folio *folio);
 u64 erofs_helper_bdev_bytes(struct block_device *bdev);
 u32 erofs_helper_dma_align(struct block_device *bdev);
@@ -116,7 +110,6 @@ void erofs_helper_init_work(struct work_struct *work, work_func_t fn);
 bool erofs_helper_queue_work(struct workqueue_struct *wq, struct work_struct *work);
 struct workqueue_struct *erofs_helper_alloc_workqueue(void);
 
-struct address_space *erofs_helper_folio_mapping(struct folio *folio);
 void erofs_helper_read_ahead(struct file *file, pgoff_t index, unsigned long pages);
 
 /* Internal superblocks and sysfs */

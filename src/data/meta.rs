@@ -20,9 +20,8 @@ use kernel::prelude::*;
 pub(crate) struct Meta<'a>(Window<'a>);
 
 impl<'a> Meta<'a> {
-    /// The bytes of `device` from `base` to its end.
-    pub(crate) fn new(device: &'a BlockDevice, base: u64) -> Self {
-        let len = device.len().saturating_sub(base);
+    /// The `len` bytes of `device` from `base` on.
+    pub(crate) fn new(device: &'a BlockDevice, base: u64, len: u64) -> Self {
         Self(Window::new(device.mapping(), base, len))
     }
 
@@ -38,7 +37,7 @@ impl<'a> Meta<'a> {
 }
 
 impl Source for Meta<'_> {
-    #[inline]
+    #[inline(always)]
     fn read(&mut self, pos: u64, buf: &mut [u8]) -> format::Result<()> {
         self.0.read(pos, buf).map_err(|e| {
             format::Error::os(e.to_errno().wrapping_neg(), "cannot read metadata")

@@ -29,6 +29,8 @@ pub(crate) struct Volume {
     device: BlockDevice,
     /// Where the image starts on the device, in bytes.
     base: u64,
+    /// Bytes from there to the device's end.
+    len: u64,
     /// The mount's log.
     #[pin]
     pub(crate) log: Log,
@@ -49,6 +51,7 @@ impl Volume {
             sb,
             device,
             base,
+            len: device.len().saturating_sub(*base),
             log <- log,
             inflight <- Inflight::new(),
         })
@@ -66,7 +69,7 @@ impl Volume {
 
     /// Reads the metadata of the image.
     pub(crate) fn meta(&self) -> Meta<'_> {
-        Meta::new(&self.device, self.base)
+        Meta::new(&self.device, self.base, self.len)
     }
 
     /// Keeps the device usable. The caller holds an inode of the mount, or the lock under which members leave.

@@ -69,6 +69,32 @@ impl Raw {
 
 const BOGUS: Error = Error::corrupt("bogus dirent");
 
+/// How many bytes both start with.
+#[inline]
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    const WORD: usize = size_of::<u64>();
+    let words = a.chunks_exact(WORD).zip(b.chunks_exact(WORD));
+    let mut same: usize = 0;
+    for (a, b) in words {
+        let differ = word(a) ^ word(b);
+        if differ != 0 {
+            return same.saturating_add(differ.trailing_zeros() as usize / 8);
+        }
+        same = same.saturating_add(WORD);
+    }
+    let (a, b) = (a.get(same..), b.get(same..));
+    let rest = a.unwrap_or_default().iter().zip(b.unwrap_or_default());
+    same.saturating_add(rest.take_while(|(a, b)| a == b).count())
+}
+
+/// The first 8 bytes as a number, the first one lowest.
+#[inline]
+fn word(bytes: &[u8]) -> u64 {
+    bytes
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
 /// The bounds of one directory block, checked.
 #[derive(Clone, Copy)]
 struct Bounds {
@@ -178,15 +204,18 @@ impl Bounds {
             } else if let Some(part) = chunk.get_mut(..wanted) {
                 src.read(self.src_pos(from), part)?;
             }
-            for &stored in chunk.iter().take(wanted) {
-                match name.get(*matched) {
-                    // Names hold no NUL: one ends the name, which makes it the smaller one.
-                    Some(_) if stored == 0 => return Ok(Ordering::Greater),
-                    Some(&byte) if byte != stored => return Ok(byte.cmp(&stored)),
-                    Some(_) => *matched = matched.saturating_add(1),
-                    None if stored == 0 => return Ok(Ordering::Equal),
-                    None => return Ok(Ordering::Less),
-                }
+            let stored = chunk.get(..wanted).unwrap_or(&chunk);
+            let rest = name.get(*matched..).unwrap_or_default();
+            let same = common_prefix(stored, rest);
+            *matched = matched.saturating_add(same);
+            // Names hold no NUL: one ends the stored name.
+            match (stored.get(same), rest.get(same)) {
+                (Some(0), None) => return Ok(Ordering::Equal),
+                (Some(0), Some(_)) => return Ok(Ordering::Greater),
+                (Some(_), None) => return Ok(Ordering::Less),
+                (Some(stored), Some(byte)) => return Ok(byte.cmp(stored)),
+                // All of the chunk is equal: the next one decides, or the end of the stored name.
+                (None, _) => {}
             }
         }
     }

@@ -29,7 +29,7 @@ pub(crate) fn inline_target(sb: &Superblock, body: &Body, size: u64) -> Option<u
 
 /// Refuses the inline targets that the C driver refuses.
 pub(crate) fn check(target: &[u8]) -> Result<()> {
-    if target.is_empty() || target.iter().any(|&byte| byte == 0) {
+    if target.is_empty() || !target.iter().all(|&byte| byte != 0) {
         return Err(Error::corrupt("invalid fast symlink size"));
     }
     Ok(())

@@ -58,12 +58,15 @@ impl InodeOps for Erofs {
         }
     }
 
-    fn stat(inode: &Inode<Self>) -> Stat {
+    fn stat(inode: &Inode<Self>, direct: bool) -> Stat {
         let compressed = is_compressed(inode);
-        let device = inode::file(inode).volume.device();
+        let dio_align = (direct && !compressed).then(|| {
+            let device = inode::file(inode).volume.device();
+            (device.dma_align(), device.logical_block_size())
+        });
         Stat {
             compressed,
-            dio_align: (!compressed).then(|| (device.dma_align(), device.logical_block_size())),
+            dio_align,
         }
     }
 }

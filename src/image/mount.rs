@@ -197,7 +197,7 @@ fn read_superblock(sb: &SuperBlock<Erofs>, fsoffset: u64) -> Result<Superblock> 
     // There is no volume yet, and so no log of its own.
     pin_init::stack_pin_init!(let log = Log::new(sb.id()));
     let device = sb.block_device();
-    let mut meta = Meta::new(&device, fsoffset);
+    let mut meta = Meta::new(&device, fsoffset, device.len().saturating_sub(fsoffset));
     let raw = Superblock::read(&mut meta, PAGE_SIZE as u32, sums::crc32c).map_err(|fault| {
         log.error(fmt!("{}", fault.what));
         volume::errno(&fault)

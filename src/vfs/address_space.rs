@@ -137,7 +137,7 @@ impl<T: Fill> Table<T> {
         // SAFETY: By the contract; an open file holds its inode.
         let inode = unsafe { (*file).f_inode };
         // SAFETY: As above.
-        let through = unsafe { bindings::erofs_helper_mapping(inode) };
+        let through = unsafe { (&raw const (*inode).i_mapping).read_volatile() };
         // SAFETY: `mapping` is live.
         let host = unsafe { (*mapping).host };
         if through != mapping || inode == host {
@@ -153,7 +153,7 @@ impl<T: Fill> Table<T> {
         folio: *mut bindings::folio,
     ) -> c_int {
         // SAFETY: A locked folio of the page cache keeps its mapping.
-        let mapping = unsafe { bindings::erofs_helper_folio_mapping(folio) };
+        let mapping = unsafe { (*folio).__bindgen_anon_1.__bindgen_anon_1.mapping };
         // SAFETY: This table is only that of inodes of `T`.
         let inode = unsafe { Inode::<T>::from_raw((*mapping).host) };
         // SAFETY: As said.
@@ -174,7 +174,7 @@ impl<T: Fill> Table<T> {
         folio: *mut bindings::folio,
     ) -> c_int {
         // SAFETY: A locked folio of the page cache keeps its mapping.
-        let mapping = unsafe { bindings::erofs_helper_folio_mapping(folio) };
+        let mapping = unsafe { (*folio).__bindgen_anon_1.__bindgen_anon_1.mapping };
         from_result(|| {
             // SAFETY: The caller holds the file; this table is only that of shared mappings.
             if let Some(inode) = unsafe { Self::reader(file, mapping) } {

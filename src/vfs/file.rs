@@ -95,10 +95,9 @@ impl<T: FileOps + iomap::FileMap> Table<T> {
         let direct = unsafe { (*file).f_flags } & bindings::EROFS_C_O_DIRECT != 0;
         from_result(|| {
             T::open(inode, direct)?;
-            // SAFETY: The inode is live. Its mapping does not change after the first open.
-            let mapping = unsafe { bindings::erofs_helper_mapping(raw) };
+            // Does not change after the first open.
             // SAFETY: The file is ours.
-            unsafe { (*file).f_mapping = mapping };
+            unsafe { (*file).f_mapping = inode.mapping() };
             Ok(0)
         })
     }

@@ -21,7 +21,10 @@ use core::{
         ManuallyDrop,
         MaybeUninit, //
     },
-    ptr::NonNull, //
+    ptr::{
+        null_mut,
+        NonNull, //
+    }, //
 };
 use kernel::{
     prelude::*,
@@ -97,7 +100,7 @@ impl<T: FileSystem> InodeCache<T> {
     /// An empty cache, for a static.
     pub(crate) const fn new() -> Self {
         Self {
-            cache: UnsafeCell::new(core::ptr::null_mut()),
+            cache: UnsafeCell::new(null_mut()),
             _fs: PhantomData,
         }
     }
@@ -132,7 +135,7 @@ impl<T: FileSystem> InodeCache<T> {
         // SAFETY: The VFS passes a live superblock; the cache outlives every superblock of this filesystem.
         let slot = unsafe { bindings::erofs_helper_alloc_inode(sb, cache) }.cast::<Slot<T>>();
         if slot.is_null() {
-            return core::ptr::null_mut();
+            return null_mut();
         }
         // INVARIANT: Neither key nor data is initialised.
         // SAFETY: The object is ours alone until it is returned.
@@ -269,12 +272,18 @@ impl<T: FileSystem> Inode<T> {
         done
     }
 
+    /// The mapping that files of this inode read through.
+    #[inline]
+    pub(super) fn mapping(&self) -> *mut bindings::address_space {
+        // As READ_ONCE: `redirect` may run; what the pointer leads to is seen through the pointer only.
+        // SAFETY: `self` is live.
+        unsafe { (&raw const (*self.as_raw()).i_mapping).read_volatile() }
+    }
+
     /// Whether files of this inode read through another inode's pages.
     pub(crate) fn is_redirected(&self) -> bool {
         // SAFETY: `self` is live.
-        let mapping = unsafe { bindings::erofs_helper_mapping(self.as_raw()) };
-        // SAFETY: As above.
-        mapping != unsafe { &raw mut (*self.as_raw()).i_data }
+        self.mapping() != unsafe { &raw mut (*self.as_raw()).i_data }
     }
 
     /// Ends a redirection. `None` if there is none.
@@ -355,12 +364,24 @@ impl<T: FileSystem> New<T> {
         unsafe { (*inode).i_blocks = a.blocks };
         // SAFETY: See above.
         unsafe { (*inode).i_blkbits = a.blkbits };
+        // Known to have no ACLs, or every path walk would ask for them: none are supported yet.
+        // SAFETY: See above.
+        unsafe { ((*inode).i_acl, (*inode).i_default_acl) = (null_mut(), null_mut()) };
         // SAFETY: See above.
         unsafe { bindings::set_nlink(inode, a.nlink) };
         // SAFETY: See above.
         unsafe { bindings::erofs_helper_inode_set_ids(inode, a.uid, a.gid) };
         // SAFETY: See above.
-        unsafe { bindings::erofs_helper_inode_set_times(inode, a.mtime, a.mtime_nsec) };
+        unsafe {
+            ((*inode).i_atime_sec, (*inode).i_ctime_sec, (*inode).i_mtime_sec) =
+                (a.mtime, a.mtime, a.mtime)
+        };
+        let nsec = a.mtime_nsec;
+        // SAFETY: See above.
+        unsafe {
+            ((*inode).i_atime_nsec, (*inode).i_ctime_nsec, (*inode).i_mtime_nsec) =
+                (nsec, nsec, nsec)
+        };
         Ok(())
     }
 

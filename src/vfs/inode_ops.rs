@@ -19,7 +19,6 @@ use crate::vfs::{
 };
 use core::marker::PhantomData;
 use kernel::{
-    error::from_result,
     prelude::*,
     sync::aref::ARef, //
 };
@@ -37,8 +36,8 @@ pub(crate) trait InodeOps: FileSystem {
     /// Finds `name` in directory `dir`. `None` if there is no such name; any failure is an error.
     fn lookup(dir: &Inode<Self>, name: &[u8]) -> Result<Option<ARef<Inode<Self>>>>;
 
-    /// Attributes of `inode`.
-    fn stat(inode: &Inode<Self>) -> Stat;
+    /// Attributes of `inode`. `direct`: also what direct I/O needs.
+    fn stat(inode: &Inode<Self>, direct: bool) -> Stat;
 }
 
 /// The tables of callbacks.
@@ -83,7 +82,7 @@ impl<T: InodeOps + xattr::Operations + iomap::FileMap> Table<T> {
         // SAFETY: The VFS passes a ready directory of `T`.
         let dir = unsafe { Inode::<T>::from_raw(dir) };
         // SAFETY: A dentry in lookup keeps its name.
-        let name = unsafe { &*bindings::erofs_helper_d_name(dentry) };
+        let name = unsafe { &(*dentry).__bindgen_anon_1.d_name };
         // SAFETY: The length is in a union with the hash, of which both halves are always set.
         let len = unsafe { name.__bindgen_anon_1.__bindgen_anon_1.len };
         // SAFETY: The name has that many bytes.
@@ -106,12 +105,15 @@ impl<T: InodeOps + xattr::Operations + iomap::FileMap> Table<T> {
         _query: c_uint,
     ) -> c_int {
         // SAFETY: The path is held by the caller.
-        let raw = unsafe { bindings::erofs_helper_d_inode((*path).dentry) };
+        let raw = unsafe { (*(*path).dentry).d_inode };
         // SAFETY: A positive dentry of `T` holds a ready inode.
         let inode = unsafe { Inode::<T>::from_raw(raw) };
         // SAFETY: The result is ours during the call.
         let out = unsafe { &mut *stat };
-        let more = T::stat(inode);
+        // SAFETY: The caller holds the inode.
+        let regular = unsafe { (*raw).i_mode } & 0o170_000 == 0o100_000;
+        let direct = request & bindings::EROFS_C_STATX_DIOALIGN != 0 && regular;
+        let more = T::stat(inode, direct);
         let compressed = u64::from(bindings::EROFS_C_ATTR_COMPRESSED);
         let immutable = u64::from(bindings::EROFS_C_ATTR_IMMUTABLE);
         out.attributes_mask |= compressed | immutable;
@@ -119,9 +121,7 @@ impl<T: InodeOps + xattr::Operations + iomap::FileMap> Table<T> {
         if more.compressed {
             out.attributes |= compressed;
         }
-        // SAFETY: The caller holds the inode.
-        let regular = unsafe { (*raw).i_mode } & 0o170_000 == 0o100_000;
-        if request & bindings::EROFS_C_STATX_DIOALIGN != 0 && regular {
+        if direct {
             out.result_mask |= bindings::EROFS_C_STATX_DIOALIGN;
             if let Some((memory, offset)) = more.dio_align {
                 out.dio_mem_align = memory;
@@ -130,7 +130,7 @@ impl<T: InodeOps + xattr::Operations + iomap::FileMap> Table<T> {
         }
         // SAFETY: All arguments are those of the caller.
         unsafe { bindings::generic_fillattr(idmap, request, raw, stat) };
-        from_result(|| Ok(0))
+        0
     }
 }
 

@@ -22,6 +22,7 @@ use crate::vfs::{
     xattr, //
 };
 use core::{
+    cell::UnsafeCell,
     marker::PhantomData,
     mem::{
         offset_of,
@@ -37,10 +38,7 @@ use kernel::{
     fmt,
     prelude::*,
     str::CString,
-    sync::{
-        aref::ARef,
-        SetOnce, //
-    },
+    sync::aref::ARef,
     types::Opaque, //
 };
 
@@ -126,8 +124,12 @@ pub(crate) trait Mountable: FileSystem {
 /// What `s_fs_info` points to, in a context and then in the superblock.
 pub(super) struct Mount<T: Mountable> {
     options: T::Options,
-    data: SetOnce<T::Super>,
+    /// Written by `fill_super`, before there are inodes or callbacks that could ask.
+    data: UnsafeCell<Option<T::Super>>,
 }
+
+// SAFETY: `data` is written once, by one thread, before any other sees the mount.
+unsafe impl<T: Mountable> Sync for Mount<T> {}
 
 impl<T: Mountable> Mount<T> {
     pub(super) fn options(&self) -> &T::Options {
@@ -135,8 +137,8 @@ impl<T: Mountable> Mount<T> {
     }
 
     pub(super) fn data(&self) -> &T::Super {
-        // SAFETY: `fill_super` sets it before there are inodes or callbacks that could ask.
-        unsafe { self.data.as_ref().unwrap_unchecked() }
+        // SAFETY: Set and constant by then (see the field).
+        unsafe { (*self.data.get()).as_ref().unwrap_unchecked() }
     }
 }
 
@@ -221,7 +223,7 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
             let mount = KBox::new(
                 Mount::<T> {
                     options,
-                    data: SetOnce::new(),
+                    data: UnsafeCell::new(None),
                 },
                 GFP_KERNEL,
             )?;
@@ -391,7 +393,8 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
                 .data
             };
             let data = T::fill(sb, &mount.options, module, &mut MountLog(unsafe { &mut *fc }))?;
-            mount.data.populate(data);
+            // SAFETY: Nobody has asked yet.
+            unsafe { *mount.data.get() = Some(data) };
             let root = ManuallyDrop::new(T::root(sb)?);
             // SAFETY: This consumes the reference on the root inode, also on failure.
             let root = unsafe { bindings::d_make_root(root.as_raw()) };

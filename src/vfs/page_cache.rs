@@ -12,10 +12,7 @@ use crate::vfs::{
     PAGE_SHIFT,
     PAGE_SIZE, //
 };
-use core::{
-    marker::PhantomData,
-    ptr::NonNull, //
-};
+use core::ptr::NonNull;
 use kernel::{
     error::from_err_ptr,
     prelude::*,
@@ -42,7 +39,7 @@ impl Mapping {
     pub(crate) fn page(&self, index: usize) -> Result<MappedPage> {
         // SAFETY: `self` is live.
         let folio = from_err_ptr(unsafe {
-            bindings::erofs_helper_read_folio(self.0.get(), index)
+            bindings::read_cache_folio(self.0.get(), index, None, core::ptr::null_mut())
         })?;
         // SAFETY: The folio contains the page, and we hold a reference on it.
         let addr = unsafe { bindings::erofs_helper_kmap(folio, index) };
@@ -54,6 +51,45 @@ impl Mapping {
             _thread: NotThreadSafe,
         })
     }
+}
+
+/// Copies bytes that may change meanwhile: this gives stale or torn ones, which every user of the copy expects.
+///
+/// # Safety
+///
+/// `from` must be readable for the length of `to`.
+#[inline(always)]
+unsafe fn copy_racy(from: *const u8, to: &mut [u8]) {
+    /// What a call costs more than.
+    const SHORT: usize = 64;
+    if to.len() > SHORT {
+        // SAFETY: Readable by the contract; `to` is ours.
+        unsafe { bindings::memcpy(to.as_mut_ptr().cast(), from.cast(), to.len()) };
+        return;
+    }
+    // Each byte is read once, in as few loads as there can be: the size is mostly known when compiling.
+    let mut at = 0;
+    macro_rules! copy {
+        ($word:ty, $repeat:tt) => {
+            $repeat to.len() - at >= size_of::<$word>() {
+                #[repr(C, packed)]
+                struct Unaligned($word);
+                // SAFETY: `at` is below the length, for which `from` is readable by the contract.
+                let word = unsafe { from.add(at) }.cast::<Unaligned>();
+                // SAFETY: As above, for as many bytes as the word has.
+                let word = unsafe { word.read_volatile() }.0;
+                // SAFETY: `at` is below the length.
+                let here = unsafe { to.as_mut_ptr().add(at) }.cast::<Unaligned>();
+                // SAFETY: As above, for as many bytes as the word has; `to` is ours.
+                unsafe { here.write(Unaligned(word)) };
+                at += size_of::<$word>();
+            }
+        };
+    }
+    copy!(u64, while);
+    copy!(u32, if);
+    copy!(u16, if);
+    copy!(u8, if);
 }
 
 /// A page of a page cache, held and mapped.
@@ -71,16 +107,15 @@ pub(crate) struct MappedPage {
 
 impl MappedPage {
     /// Copies out the bytes from `offset` on. `None`, and nothing copied, if they do not lie in the page.
-    #[inline]
-    pub(crate) fn copy(&self, offset: usize, to: &mut [u8]) -> Option<()> {
+    #[inline(always)]
+    fn copy(&self, offset: usize, to: &mut [u8]) -> Option<()> {
         if to.len() > PAGE_SIZE.checked_sub(offset)? {
             return None;
         }
-        // SAFETY: `offset` is below `PAGE_SIZE`, so it stays in the mapped page.
+        // SAFETY: `offset` is at most `PAGE_SIZE`, so it stays in the mapped page.
         let from = unsafe { self.addr.as_ptr().add(offset) };
-        // SAFETY: Readable by the type invariant for the length checked above; `to` is ours. The bytes may change
-        // while they are copied: this gives stale or torn bytes, which every user of the copy expects.
-        unsafe { bindings::memcpy(to.as_mut_ptr().cast(), from.cast(), to.len()) };
+        // SAFETY: Readable by the type invariant for the length checked above.
+        unsafe { copy_racy(from, to) };
         Some(())
     }
 
@@ -96,40 +131,30 @@ impl MappedPage {
 
 impl Drop for MappedPage {
     fn drop(&mut self) {
-        // SAFETY: Mapped once by `Mapping::page`.
-        unsafe { bindings::erofs_helper_kunmap(self.addr.as_ptr().cast()) };
-        // SAFETY: Gives up the reference that `Mapping::page` took.
-        unsafe { bindings::erofs_helper_folio_put(self.folio.as_ptr()) };
+        // SAFETY: Mapped and referenced once by `Mapping::page`.
+        unsafe { bindings::erofs_helper_put_mapped(self.folio.as_ptr(), self.addr.as_ptr().cast()) };
     }
-}
-
-/// The page that holds byte `pos` of a mapping, and the byte's offset in it.
-#[inline]
-fn split(pos: u64) -> Result<(usize, usize)> {
-    let index = usize::try_from(pos >> PAGE_SHIFT).map_err(|_| EIO)?;
-    Ok((index, (pos & (PAGE_SIZE as u64 - 1)) as usize))
 }
 
 /// Reads at arbitrary offsets of a mapping, keeping the last page at hand.
 pub(crate) struct Window<'a> {
-    mapping: *mut bindings::address_space,
+    mapping: &'a Mapping,
     /// Where byte 0 of the window lies in the mapping.
     base: u64,
     /// Length of the window in bytes.
     len: u64,
-    page: Option<(usize, MappedPage)>,
-    _mapping: PhantomData<&'a Mapping>,
+    page: Option<(u64, MappedPage)>,
 }
 
 impl<'a> Window<'a> {
     /// The bytes from `base` on, `len` of them.
+    #[inline]
     pub(crate) fn new(mapping: &'a Mapping, base: u64, len: u64) -> Self {
         Self {
-            mapping: mapping.0.get(),
+            mapping,
             base,
             len,
             page: None,
-            _mapping: PhantomData,
         }
     }
 
@@ -138,18 +163,32 @@ impl<'a> Window<'a> {
     /// # Errors
     ///
     /// `EIO` beyond the end of the window, else what reading the page gave.
+    #[inline(always)]
     pub(crate) fn read(&mut self, pos: u64, to: &mut [u8]) -> Result {
-        let len = u64::try_from(to.len())?;
-        if pos.checked_add(len).ok_or(EIO)? > self.len {
+        let end = pos.checked_add(to.len() as u64).ok_or(EIO)?;
+        if end > self.len {
             return Err(EIO);
         }
-        let mut at = self.base.checked_add(pos).ok_or(EIO)?;
+        let at = self.base.checked_add(pos).ok_or(EIO)?;
+        // What follows is mostly in the page that the last read was in.
+        if let Some((index, page)) = &self.page {
+            let offset = (at & (PAGE_SIZE as u64 - 1)) as usize;
+            if *index == at >> PAGE_SHIFT && page.copy(offset, to).is_some() {
+                return Ok(());
+            }
+        }
+        self.read_pages(at, to)
+    }
+
+    /// Reads at `at` of the mapping, from as many pages as it takes.
+    #[inline(never)]
+    fn read_pages(&mut self, mut at: u64, to: &mut [u8]) -> Result {
         let mut rest = to;
         while !rest.is_empty() {
-            let (index, offset) = split(at)?;
+            let (page, offset) = self.page(at)?;
             let here = rest.len().min(PAGE_SIZE - offset);
             let (now, later) = rest.split_at_mut(here);
-            self.page(index)?.copy(offset, now).ok_or(EIO)?;
+            page.copy(offset, now).ok_or(EIO)?;
             at = at.checked_add(here as u64).ok_or(EIO)?;
             rest = later;
         }
@@ -159,23 +198,23 @@ impl<'a> Window<'a> {
     /// Gives up the window for the page that holds byte `pos`, and the offset of that byte in it.
     pub(crate) fn into_page(mut self, pos: u64) -> Result<(MappedPage, usize)> {
         let at = self.base.checked_add(pos).ok_or(EIO)?;
-        let (index, offset) = split(at)?;
-        self.page(index)?;
+        let (_, offset) = self.page(at)?;
         self.page.map(|(_, page)| (page, offset)).ok_or(EIO)
     }
 
-    #[inline]
-    fn page(&mut self, index: usize) -> Result<&MappedPage> {
+    /// The page that holds byte `at` of the mapping, and the byte's offset in it.
+    fn page(&mut self, at: u64) -> Result<(&MappedPage, usize)> {
+        let index = at >> PAGE_SHIFT;
         if !matches!(&self.page, Some((have, _)) if *have == index) {
             // Unmap first: mappings of a thread nest.
             self.page = None;
-            // SAFETY: The mapping lives for `'a`.
-            let mapping = unsafe { Mapping::from_raw(self.mapping) };
-            self.page = Some((index, mapping.page(index)?));
+            let page = self.mapping.page(usize::try_from(index).map_err(|_| EIO)?)?;
+            self.page = Some((index, page));
         }
-        match &self.page {
-            Some((_, page)) => Ok(page),
-            None => Err(EIO),
-        }
+        let offset = (at & (PAGE_SIZE as u64 - 1)) as usize;
+        self.page
+            .as_ref()
+            .map(|(_, page)| (page, offset))
+            .ok_or(EIO)
     }
 }

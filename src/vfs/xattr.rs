@@ -159,7 +159,7 @@ impl<T: Operations> Handlers<T> {
         size: usize,
     ) -> isize {
         // SAFETY: The VFS passes a positive dentry of `T`.
-        let inode = unsafe { Inode::<T>::from_raw(bindings::erofs_helper_d_inode(dentry)) };
+        let inode = unsafe { Inode::<T>::from_raw((*dentry).d_inode) };
         // SAFETY: The VFS passes a buffer of that size, or null.
         let buffer = unsafe { buffer(list.cast(), size) };
         let mut names = Names { buffer, used: 0 };

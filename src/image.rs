@@ -68,19 +68,17 @@ pub(crate) struct Image {
     shown: Mutex<Option<Shown>>,
 }
 
-/// A mount's directory in sysfs.
+/// A mount's directory in sysfs; with numbers in it, if the mount shares.
 struct Shown {
-    // Dropped first: it lies in the other.
-    _numbers: Numbers<Mount>,
-    _dir: Dir,
+    _numbers: Option<Numbers<Mount>>,
+    _dir: Arc<Dir>,
 }
 
 impl Shown {
-    fn new(parent: &Dir, name: &CStr, mount: &Mount) -> Result<Self> {
-        let dir = parent.dir(name)?;
-        let numbers = stats::show_mount(dir.dir(c"sharing")?, mount)?;
+    fn new(parent: &Dir, name: &CStr, mount: Option<&Mount>) -> Result<Self> {
+        let dir = Arc::new(parent.dir(name)?, GFP_KERNEL)?;
         Ok(Self {
-            _numbers: numbers,
+            _numbers: mount.map(|m| stats::show_mount(&dir, m)).transpose()?,
             _dir: dir,
         })
     }

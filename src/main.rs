@@ -66,7 +66,7 @@ impl InPlaceModule for ErofsModule {
             let inodes = InodeCache::<Erofs>::create(c"erofs_inode")?;
             let domains = Domains::new(module)?;
             let sysfs = Arc::new(Dir::in_fs(c"erofs")?, GFP_KERNEL)?;
-            let numbers = stats::show_module(sysfs.dir(c"sharing")?, &domains)?;
+            let numbers = stats::show_module(&sysfs, &domains)?;
             Ok::<_, Error>((bios, inodes, domains, sysfs, numbers))
         };
         pin_init::pin_init_scope(move || {

@@ -231,9 +231,9 @@ void erofs_helper_attr_init(struct kobj_attribute *attr, const char *name,
 	attr->show = show;
 }
 
-int erofs_helper_attr_add(struct kobject *kobj, struct kobj_attribute *attr)
+void erofs_helper_group_set(struct attribute_group *group, struct attribute **attrs)
 {
-	return sysfs_create_file(kobj, &attr->attr);
+	group->attrs = attrs;
 }
 
 bool erofs_helper_dir_emit(struct dir_context *ctx, const char *name, int len, u64 ino, u8 ftype)

@@ -116,7 +116,7 @@ void erofs_helper_read_ahead(struct file *file, pgoff_t index, unsigned long pag
 void erofs_helper_super_start(struct super_block *sb, struct backing_dev_info *bdi);
 void erofs_helper_attr_init(struct kobj_attribute *attr, const char *name,
 			    ssize_t (*show)(struct kobject *, struct kobj_attribute *, char *));
-int erofs_helper_attr_add(struct kobject *kobj, struct kobj_attribute *attr);
+void erofs_helper_group_set(struct attribute_group *group, struct attribute **attrs);
 
 /* Callbacks' small change */
 bool erofs_helper_dir_emit(struct dir_context *ctx, const char *name, int len, u64 ino, u8 ftype);

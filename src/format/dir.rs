@@ -13,6 +13,7 @@ use super::Result;
 use super::Source;
 use super::ENAMETOOLONG;
 use core::cmp::Ordering;
+use core::mem::offset_of;
 use zerocopy::little_endian::U16;
 use zerocopy::little_endian::U64;
 use zerocopy_derive::FromBytes;
@@ -34,21 +35,12 @@ struct Raw {
     reserved: u8,
 }
 
-/// An entry and as much of the next one as tells where the entry's name ends.
-#[repr(C)]
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-struct Pair {
-    entry: Raw,
-    next_nid: U64,
-    next_nameoff: U16,
-}
-
 /// The size of an entry, which is also the step of positions in a directory.
 const ENTRY: u32 = 12;
-const PAIR: u32 = 22;
+/// Where an entry tells the offset of its name.
+const NAMEOFF: u32 = offset_of!(Raw, nameoff) as u32;
 
 const _: () = assert!(size_of::<Raw>() == ENTRY as usize);
-const _: () = assert!(size_of::<Pair>() == PAIR as usize);
 
 /// What an entry says of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,32 +61,6 @@ impl Raw {
 
 const BOGUS: Error = Error::corrupt("bogus dirent");
 
-/// How many bytes both start with.
-#[inline]
-fn common_prefix(a: &[u8], b: &[u8]) -> usize {
-    const WORD: usize = size_of::<u64>();
-    let words = a.chunks_exact(WORD).zip(b.chunks_exact(WORD));
-    let mut same: usize = 0;
-    for (a, b) in words {
-        let differ = word(a) ^ word(b);
-        if differ != 0 {
-            return same.saturating_add(differ.trailing_zeros() as usize / 8);
-        }
-        same = same.saturating_add(WORD);
-    }
-    let (a, b) = (a.get(same..), b.get(same..));
-    let rest = a.unwrap_or_default().iter().zip(b.unwrap_or_default());
-    same.saturating_add(rest.take_while(|(a, b)| a == b).count())
-}
-
-/// The first 8 bytes as a number, the first one lowest.
-#[inline]
-fn word(bytes: &[u8]) -> u64 {
-    bytes
-        .first_chunk()
-        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
-}
-
 /// The bounds of one directory block, checked.
 #[derive(Clone, Copy)]
 struct Bounds {
@@ -107,48 +73,41 @@ struct Bounds {
 }
 
 impl Bounds {
-    /// Reads the first entry of block `index`, and what it says about the block.
+    /// Reads what the first entry of block `index` says about the block.
     #[inline]
-    fn open<S: Source>(
-        src: &mut S,
-        size: u64,
-        block: BlockBits,
-        index: u64,
-    ) -> Result<(Self, Pair)> {
+    fn open<S: Source>(src: &mut S, size: u64, block: BlockBits, index: u64) -> Result<Self> {
         let pos = block.pos(index);
         let len = size.saturating_sub(pos).min(block.size());
         let len = u32::try_from(len).unwrap_or(u32::MAX);
-        let mut pair = Pair {
-            entry: Raw {
-                nid: U64::ZERO,
-                nameoff: U16::ZERO,
-                file_type: 0,
-                reserved: 0,
-            },
-            next_nid: U64::ZERO,
-            next_nameoff: U16::ZERO,
+        let names = match len {
+            ENTRY.. => read_value::<U16, S>(src, super::after(pos, NAMEOFF.into())?)?.get(),
+            _ => 0,
         };
-        if len >= PAIR {
-            pair = read_value(src, pos)?;
-        } else if len >= ENTRY {
-            pair.entry = read_value(src, pos)?;
-        }
-        let names = u32::from(pair.entry.nameoff.get());
+        let names = u32::from(names);
         if names == 0 || names % ENTRY != 0 || names >= len {
             return Err(Error::corrupt("invalid de[0].nameoff"));
         }
-        Ok((Self { pos, len, names }, pair))
+        Ok(Self { pos, len, names })
     }
 
-    /// Where the name of the entry `pair` at offset `at` starts, and where it ends at most.
-    #[inline]
-    fn name(&self, at: u32, pair: &Pair) -> Result<(u32, u32)> {
-        let start = u32::from(pair.entry.nameoff.get());
+    /// Where the name of the entry at offset `at` starts, and where it ends at most.
+    #[inline(always)]
+    fn name<S: Source>(&self, src: &mut S, at: u32) -> Result<(u32, u32)> {
+        let nameoff = |src: &mut S, at: u32| {
+            let pos = self.src_pos(at.saturating_add(NAMEOFF));
+            read_value::<U16, S>(src, pos).map(|offset| u32::from(offset.get()))
+        };
+        let start = nameoff(src, at)?;
         let end = if self.is_last(at) {
             self.len
         } else {
-            u32::from(pair.next_nameoff.get())
+            nameoff(src, at.saturating_add(ENTRY))?
         };
+        self.check_name(start, end)
+    }
+
+    #[inline(always)]
+    fn check_name(&self, start: u32, end: u32) -> Result<(u32, u32)> {
         if start < self.names || end <= start || end > self.len {
             return Err(BOGUS);
         }
@@ -161,76 +120,122 @@ impl Bounds {
     }
 
     fn src_pos(&self, offset: u32) -> u64 {
-        self.pos.saturating_add(offset.into())
+        // Both are below 2^63 + 2^32; a source refuses what it does not have.
+        self.pos.wrapping_add(offset.into())
     }
 
     /// Reads the entry at offset `at` below `names`.
     #[inline]
-    fn entry<S: Source>(&self, src: &mut S, at: u32) -> Result<Pair> {
-        let pos = self.src_pos(at);
-        if self.is_last(at) {
-            Ok(Pair {
-                entry: read_value(src, pos)?,
-                next_nid: U64::ZERO,
-                next_nameoff: U16::ZERO,
-            })
-        } else {
-            read_value(src, pos)
-        }
+    fn entry<S: Source>(&self, src: &mut S, at: u32) -> Result<Raw> {
+        read_value(src, self.src_pos(at))
     }
 
     /// Compares `name` with the entry's name, whose first `matched` bytes are known to be equal.
-    #[inline]
+    ///
+    /// Both are taken as if they went on with NULs, which no name holds.
+    #[inline(always)]
     fn compare<S: Source>(
         &self,
         src: &mut S,
         at: u32,
-        pair: &Pair,
-        name: &[u8],
+        name: &Query<'_>,
         matched: &mut usize,
     ) -> Result<Ordering> {
-        const CHUNK: u32 = 32;
-        let (start, end) = self.name(at, pair)?;
-        let mut chunk = [0; CHUNK as usize];
+        let (start, end) = self.name(src, at)?;
         loop {
-            let from = u32::try_from(*matched).map_or(end, |skip| start.saturating_add(skip));
-            if from >= end {
-                return Ok(name.len().cmp(matched));
+            let skip = u32::try_from(*matched).unwrap_or(u32::MAX);
+            let stored = self.word(src, start.saturating_add(skip), end)?;
+            let wanted = name.word(*matched);
+            let left = name.bytes.len().saturating_sub(*matched);
+            let differ = wanted ^ stored;
+            if differ == 0 {
+                if left < WORD {
+                    return Ok(Ordering::Equal);
+                }
+                *matched = matched.saturating_add(WORD);
+                continue;
             }
-            let wanted = end.saturating_sub(from).min(CHUNK) as usize;
-            if self.len.saturating_sub(from) >= CHUNK {
-                // What follows the name does not matter, and a copy of constant size is cheap.
-                src.read(self.src_pos(from), &mut chunk)?;
-            } else if let Some(part) = chunk.get_mut(..wanted) {
-                src.read(self.src_pos(from), part)?;
+            let bit = differ.trailing_zeros() & !7;
+            let same = (bit / 8) as usize;
+            if same > left {
+                // They differ only behind the NUL that ends both.
+                return Ok(Ordering::Equal);
             }
-            let stored = chunk.get(..wanted).unwrap_or(&chunk);
-            let rest = name.get(*matched..).unwrap_or_default();
-            let same = common_prefix(stored, rest);
             *matched = matched.saturating_add(same);
-            // Names hold no NUL: one ends the stored name.
-            match (stored.get(same), rest.get(same)) {
-                (Some(0), None) => return Ok(Ordering::Equal),
-                (Some(0), Some(_)) => return Ok(Ordering::Greater),
-                (Some(_), None) => return Ok(Ordering::Less),
-                (Some(stored), Some(byte)) => return Ok(byte.cmp(stored)),
-                // All of the chunk is equal: the next one decides, or the end of the stored name.
-                (None, _) => {}
-            }
+            let byte = |word: u64| word.wrapping_shr(bit) & 0xff;
+            return Ok(byte(wanted).cmp(&byte(stored)));
         }
     }
 
-    /// The entry that [`Self::compare`] found equal, once nothing is taken for known any more.
-    fn confirm<S: Source>(
+    /// The 8 bytes at offset `from`, the first one lowest, with NULs from `end` on.
+    #[inline(always)]
+    fn word<S: Source>(&self, src: &mut S, from: u32, end: u32) -> Result<u64> {
+        let have = end.saturating_sub(from);
+        if have >= 8 {
+            return Ok(read_value::<U64, S>(src, self.src_pos(from))?.get());
+        }
+        let mask = !u64::MAX.wrapping_shl(8 * have);
+        if self.len.saturating_sub(from) >= 8 {
+            return Ok(read_value::<U64, S>(src, self.src_pos(from))?.get() & mask);
+        }
+        // The last bytes of the directory.
+        let mut word = [0; WORD];
+        if let Some(part) = word.get_mut(..have as usize) {
+            if !part.is_empty() {
+                src.read(self.src_pos(from), part)?;
+            }
+        }
+        Ok(u64::from_le_bytes(word))
+    }
+
+    /// The entry at offset `at`, whose name was found equal but for its first `known` bytes: those were only known to
+    /// be equal by the order of names.
+    fn found<S: Source>(
         &self,
         src: &mut S,
         at: u32,
-        pair: &Pair,
-        name: &[u8],
+        name: &Query<'_>,
+        known: usize,
     ) -> Result<Option<Dirent>> {
-        match self.compare(src, at, pair, name, &mut 0)? {
-            Ordering::Equal => Ok(Some(pair.entry.dirent())),
-            _ => Err(Error::corrupt("directory is not sorted")),
+        if known != 0 && self.compare(src, at, name, &mut 0)? != Ordering::Equal {
+            return Err(Error::corrupt("directory is not sorted"));
+        }
+        Ok(Some(self.entry(src, at)?.dirent()))
+    }
+}
+
+/// What names are compared with, in the steps that names take.
+const WORD: usize = size_of::<u64>();
+
+/// A name that is looked up.
+struct Query<'a> {
+    bytes: &'a [u8],
+    /// The last 8 bytes, the last one highest.
+    last: u64,
+}
+
+impl<'a> Query<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        let shifted = |last: u64, byte: &u8| last >> 8 | u64::from(*byte) << 56;
+        Self {
+            bytes,
+            last: match bytes.last_chunk() {
+                Some(last) => u64::from_le_bytes(*last),
+                None => bytes.iter().fold(0, shifted),
+            },
+        }
+    }
+
+    /// The 8 bytes at `from`, which is at most the length, the first one lowest; with NULs behind the end.
+    #[inline(always)]
+    fn word(&self, from: usize) -> u64 {
+        let rest = self.bytes.get(from..).unwrap_or_default();
+        match rest.first_chunk() {
+            Some(word) => u64::from_le_bytes(*word),
+            None => {
+                let missing = 8 * WORD.saturating_sub(rest.len()) as u32;
+                self.last.checked_shr(missing).unwrap_or(0)
+            }
         }
     }
 }
@@ -287,15 +292,15 @@ pub(crate) fn lookup<S: Source>(
         return Err(Error::os(ENAMETOOLONG, "name is too long"));
     }
 
+    let name = Query::new(name);
     // The last block whose first name is not greater.
     let mut candidate = None;
     let mut search = Search::new(0, block.count(size));
     while let Some((middle, known)) = search.middle() {
-        let (bounds, pair) = Bounds::open(src, size, block, middle)?;
+        let bounds = Bounds::open(src, size, block, middle)?;
         let mut matched = known;
-        match bounds.compare(src, 0, &pair, name, &mut matched)? {
-            Ordering::Equal if known == 0 => return Ok(Some(pair.entry.dirent())),
-            Ordering::Equal => return bounds.confirm(src, 0, &pair, name),
+        match bounds.compare(src, 0, &name, &mut matched)? {
+            Ordering::Equal => return bounds.found(src, 0, &name, known),
             Ordering::Less => search.go_left(middle, matched),
             Ordering::Greater => {
                 search.go_right(middle, matched);
@@ -311,11 +316,9 @@ pub(crate) fn lookup<S: Source>(
     let mut search = Search::new(1, u64::from(bounds.names / ENTRY));
     while let Some((middle, known)) = search.middle() {
         let at = u32::try_from(middle).map_or(u32::MAX, |index| index.saturating_mul(ENTRY));
-        let pair = bounds.entry(src, at)?;
         let mut matched = known;
-        match bounds.compare(src, at, &pair, name, &mut matched)? {
-            Ordering::Equal if known == 0 => return Ok(Some(pair.entry.dirent())),
-            Ordering::Equal => return bounds.confirm(src, at, &pair, name),
+        match bounds.compare(src, at, &name, &mut matched)? {
+            Ordering::Equal => return bounds.found(src, at, &name, known),
             Ordering::Less => search.go_left(middle, matched),
             Ordering::Greater => search.go_right(middle, matched),
         }
@@ -355,13 +358,13 @@ impl Block {
         block: BlockBits,
         pos: u64,
     ) -> Result<Self> {
-        let (bounds, pair) = Bounds::open(src, size, block, pos >> block.get())?;
+        let bounds = Bounds::open(src, size, block, pos >> block.get())?;
         let offset = u32::try_from(block.offset(pos)).unwrap_or(u32::MAX);
         let at = offset.div_ceil(ENTRY).saturating_mul(ENTRY);
         Ok(Self {
             bounds,
             at,
-            ahead: (at == 0).then_some(pair.entry),
+            ahead: None,
         })
     }
 
@@ -386,20 +389,16 @@ impl Block {
         }
         let entry = match self.ahead {
             Some(entry) => entry,
-            None => read_value(src, bounds.src_pos(self.at))?,
+            None => bounds.entry(src, self.at)?,
         };
-        let mut pair = Pair {
-            entry,
-            next_nid: U64::ZERO,
-            next_nameoff: U16::ZERO,
+        let start = entry.nameoff.get().into();
+        let (end, ahead) = if bounds.is_last(self.at) {
+            (bounds.len, None)
+        } else {
+            let next = bounds.entry(src, self.at.saturating_add(ENTRY))?;
+            (next.nameoff.get().into(), Some(next))
         };
-        let mut ahead = None;
-        if !bounds.is_last(self.at) {
-            let next: Raw = read_value(src, bounds.src_pos(self.at.saturating_add(ENTRY)))?;
-            pair.next_nameoff = next.nameoff;
-            ahead = Some(next);
-        }
-        let (start, end) = bounds.name(self.at, &pair)?;
+        let (start, end) = bounds.check_name(start, end)?;
         let len = end.saturating_sub(start) as usize;
         let name = if bounds.is_last(self.at) {
             last_name(src, bounds.src_pos(start), len, buf)?

@@ -217,7 +217,6 @@ impl Body {
 /// An inode as the disk has it, to be taken over into the VFS's at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Inode {
-    pub(crate) nid: Nid,
     pub(crate) file_type: FileType,
     /// File type and permissions, as in `st_mode`.
     pub(crate) mode: u16,
@@ -275,7 +274,6 @@ impl Inode {
         let (layout, blocks) = core.layout(&format, sb)?;
 
         Ok(Self {
-            nid,
             file_type,
             mode: core.mode,
             uid: core.uid,

@@ -126,8 +126,6 @@ pub(crate) struct Superblock {
     pub(crate) volume_name: [u8; 16],
     /// Slots of the device table; 0 without the feature.
     pub(crate) extra_devices: u16,
-    /// Byte position of the device table.
-    pub(crate) devt_pos: u64,
     pub(crate) xattr_prefix_count: u8,
     /// Byte position of the prefix table, in the space that [`super::xattr::prefix_space`] tells.
     pub(crate) xattr_prefix_pos: u64,
@@ -136,7 +134,6 @@ pub(crate) struct Superblock {
     /// Index of the long prefix that names the fingerprint xattr.
     pub(crate) ishare_prefix: Option<u8>,
     pub(crate) packed_nid: Option<Nid>,
-    pub(crate) metabox_nid: Option<Nid>,
     /// The compression algorithms that inodes may use: bit n is algorithm n.
     pub(crate) algorithms: u16,
 }
@@ -184,13 +181,10 @@ impl Superblock {
             }
             ishare_prefix = Some(raw.ishare_xattr_prefix_id);
         }
-        let mut metabox_nid = None;
-        if feature_incompat & incompat::METABOX != 0 {
-            let nid = Nid(raw.metabox_nid.get());
-            if size <= BASE_SIZE || nid.in_metabox() {
-                return Err(Error::corrupt("invalid metabox nid"));
-            }
-            metabox_nid = Some(nid);
+        if feature_incompat & incompat::METABOX != 0
+            && (size <= BASE_SIZE || Nid(raw.metabox_nid.get()).in_metabox())
+        {
+            return Err(Error::corrupt("invalid metabox nid"));
         }
 
         let algorithms = if feature_incompat & incompat::COMPR_CFGS != 0 {
@@ -240,14 +234,12 @@ impl Superblock {
             uuid: raw.uuid,
             volume_name: raw.volume_name,
             extra_devices,
-            devt_pos: 128 * u64::from(raw.devt_slotoff.get()),
             xattr_prefix_count: raw.xattr_prefix_count,
             xattr_prefix_pos: 4 * u64::from(raw.xattr_prefix_start.get()),
             xattr_filter: feature_compat & compat::XATTR_FILTER != 0
                 && raw.xattr_filter_reserved == 0,
             ishare_prefix,
             packed_nid,
-            metabox_nid,
             algorithms,
         })
     }

@@ -87,5 +87,5 @@ fn share(inode: &Inode<Erofs>) -> Result {
         size: file.size,
         blkbits: image.volume.sb.block.get() as u8,
     };
-    sharing.domain().join(inode, &image.volume, &file, content)
+    sharing.join(inode, &image.volume, &file, content)
 }

@@ -96,11 +96,11 @@ impl Mountable for Erofs {
         )?;
         let prefixes = read_prefixes(&volume)?;
         let sharing = enter_domain(&volume, options, &module.domains)?;
-        let mount = Mount {
-            domain: sharing.as_ref().map(|s| s.domain().clone()),
+        let mount = sharing.as_ref().map(|sharing| Mount {
+            domain: sharing.domain().clone(),
             volume: volume.clone(),
-        };
-        let shown = Shown::new(&module.sysfs, sb.id(), &mount)?;
+        });
+        let shown = Shown::new(&module.sysfs, sb.id(), mount.as_ref())?;
         KBox::pin_init(
             pin_init!(Image {
                 volume,

@@ -33,7 +33,8 @@ use kernel::{
     sync::{
         aref::ARef,
         Arc,
-        Mutex, //
+        Mutex,
+        SetOnce, //
     }, //
 };
 
@@ -64,39 +65,43 @@ impl Drop for DomainId {
 }
 
 /// Mounts that share, and the superblock of their shared inodes.
+#[pin_data]
 pub(crate) struct Domain {
     id: DomainId,
-    instance: Instance<SharedFs>,
+    /// Made when the first file joins.
+    instance: SetOnce<Instance<SharedFs>>,
+    /// Held while it is made.
+    #[pin]
+    making: Mutex<()>,
 }
 
 impl Domain {
-    pub(super) fn instance(&self) -> &Instance<SharedFs> {
-        &self.instance
+    /// The superblock of the shared inodes, if there are any.
+    pub(super) fn instance(&self) -> Option<&Instance<SharedFs>> {
+        self.instance.as_ref()
     }
 
-    /// Lets `inode`, which is `file`, read through the pages of its content from now on.
-    pub(crate) fn join<F: Fill<SharedFs = SharedFs>>(
-        &self,
-        inode: &Inode<F>,
-        volume: &Arc<Volume>,
-        file: &File<'_>,
-        content: Content,
-    ) -> Result {
-        let shared = self.shared_inode::<F>(content)?;
-        shared.data().join(volume, file.nid, file.body)?;
-        // Another opener may have been faster; it has found the same shared inode.
-        inode.redirect(shared);
-        Ok(())
+    fn make_instance(&self, bdi: &Bdi) -> Result<&Instance<SharedFs>> {
+        let _making = self.making.lock();
+        if self.instance.as_ref().is_none() {
+            self.instance.populate(Instance::new(bdi)?);
+        }
+        self.instance.as_ref().ok_or(ENOMEM)
     }
 
     /// The inode that owns the pages of `content`.
     fn shared_inode<F: Fill<SharedFs = SharedFs>>(
         &self,
+        bdi: &Bdi,
         content: Content,
     ) -> Result<ARef<Inode<SharedFs>>> {
+        let instance = match self.instance() {
+            Some(instance) => instance,
+            None => self.make_instance(bdi)?,
+        };
         let hash = sums::xxh32(&content.fingerprint, 0);
         let attributes = content.attributes(anon::next_ino());
-        match self.instance.super_block().get_inode(hash.into(), content)? {
+        match instance.super_block().get_inode(hash.into(), content)? {
             Got::Existing(inode) => Ok(inode),
             Got::New(mut new) => {
                 let members = KBox::pin_init(Members::new(), GFP_KERNEL)?;
@@ -150,11 +155,13 @@ impl Domains {
                 entry.domain.clone()
             }
             None => {
-                let domain = Arc::new(
-                    Domain {
-                        id: id.duplicate()?,
-                        instance: Instance::new(&self.bdi)?,
-                    },
+                let id = id.duplicate()?;
+                let domain = Arc::pin_init(
+                    pin_init!(Domain {
+                        id,
+                        instance: SetOnce::new(),
+                        making <- new_mutex!((), "erofs::Domain::making"),
+                    }),
                     GFP_KERNEL,
                 )?;
                 let entry = Entry {
@@ -189,6 +196,21 @@ impl Membership {
     /// The domain.
     pub(crate) fn domain(&self) -> &Arc<Domain> {
         &self.domain
+    }
+
+    /// Lets `inode`, which is `file`, read through the pages of its content from now on.
+    pub(crate) fn join<F: Fill<SharedFs = SharedFs>>(
+        &self,
+        inode: &Inode<F>,
+        volume: &Arc<Volume>,
+        file: &File<'_>,
+        content: Content,
+    ) -> Result {
+        let shared = self.domain.shared_inode::<F>(&self.domains.bdi, content)?;
+        shared.data().join(volume, file.nid, file.body)?;
+        // Another opener may have been faster; it has found the same shared inode.
+        inode.redirect(shared);
+        Ok(())
     }
 }
 

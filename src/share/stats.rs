@@ -30,7 +30,10 @@ struct Usage {
 impl Usage {
     /// Adds what `domain` shares; with a `volume`, only what files of it take part in.
     fn add(&mut self, domain: &Domain, volume: Option<&Arc<Volume>>) {
-        domain.instance().super_block().for_each_file(|inode, pages| {
+        let Some(instance) = domain.instance() else {
+            return;
+        };
+        instance.super_block().for_each_file(|inode, pages| {
             let members = inode.data().count(volume) as u64;
             if members > 0 || volume.is_none() {
                 self.shared_inodes = self.shared_inodes.wrapping_add(1);
@@ -48,26 +51,31 @@ impl Usage {
 
     fn of_mount(mount: &Mount) -> Self {
         let mut usage = Self::default();
-        if let Some(domain) = &mount.domain {
-            usage.add(domain, Some(&mount.volume));
-        }
+        usage.add(&mount.domain, Some(&mount.volume));
         usage
     }
 }
 
-/// A mount, as far as its numbers go.
+/// A mount that shares, as far as its numbers go.
 #[derive(Clone)]
 pub(crate) struct Mount {
-    /// Its domain, if it shares.
-    pub(crate) domain: Option<Arc<Domain>>,
+    /// Its domain.
+    pub(crate) domain: Arc<Domain>,
     /// Its device.
     pub(crate) volume: Arc<Volume>,
 }
 
-/// Fills `dir` with the numbers of the whole module.
-pub(crate) fn show_module(dir: Dir, domains: &Arc<Domains>) -> Result<Numbers<Arc<Domains>>> {
+/// The name of the numbers' directory.
+const NAME: &CStr = c"sharing";
+
+/// Shows the numbers of the whole module in `dir`.
+pub(crate) fn show_module(
+    dir: &Arc<Dir>,
+    domains: &Arc<Domains>,
+) -> Result<Numbers<Arc<Domains>>> {
     Numbers::new(
         dir,
+        NAME,
         domains,
         &[
             (c"shared_inodes", |d| Usage::of_module(d).shared_inodes),
@@ -77,10 +85,11 @@ pub(crate) fn show_module(dir: Dir, domains: &Arc<Domains>) -> Result<Numbers<Ar
     )
 }
 
-/// Fills `dir` with the numbers of one mount.
-pub(crate) fn show_mount(dir: Dir, mount: &Mount) -> Result<Numbers<Mount>> {
+/// Shows the numbers of one mount in `dir`.
+pub(crate) fn show_mount(dir: &Arc<Dir>, mount: &Mount) -> Result<Numbers<Mount>> {
     Numbers::new(
         dir,
+        NAME,
         mount,
         &[
             (c"shared_inodes", |m| Usage::of_mount(m).shared_inodes),

@@ -82,7 +82,10 @@ unsafe fn copy_racy(from: *const u8, to: &mut [u8]) {
                 let here = unsafe { to.as_mut_ptr().add(at) }.cast::<Unaligned>();
                 // SAFETY: As above, for as many bytes as the word has; `to` is ours.
                 unsafe { here.write(Unaligned(word)) };
-                at += size_of::<$word>();
+                #[allow(unused_assignments, reason = "the last word")]
+                {
+                    at += size_of::<$word>();
+                }
             }
         };
     }
@@ -106,19 +109,6 @@ pub(crate) struct MappedPage {
 }
 
 impl MappedPage {
-    /// Copies out the bytes from `offset` on. `None`, and nothing copied, if they do not lie in the page.
-    #[inline(always)]
-    fn copy(&self, offset: usize, to: &mut [u8]) -> Option<()> {
-        if to.len() > PAGE_SIZE.checked_sub(offset)? {
-            return None;
-        }
-        // SAFETY: `offset` is at most `PAGE_SIZE`, so it stays in the mapped page.
-        let from = unsafe { self.addr.as_ptr().add(offset) };
-        // SAFETY: Readable by the type invariant for the length checked above.
-        unsafe { copy_racy(from, to) };
-        Some(())
-    }
-
     /// The address of byte `offset` of the page, for C code that copies from it while `self` lives.
     pub(super) fn addr(&self, offset: usize) -> Option<*mut c_void> {
         if offset >= PAGE_SIZE {
@@ -143,7 +133,17 @@ pub(crate) struct Window<'a> {
     base: u64,
     /// Length of the window in bytes.
     len: u64,
-    page: Option<(u64, MappedPage)>,
+    page: Option<MappedPage>,
+    /// Where `page` is mapped; dangling without one.
+    addr: NonNull<u8>,
+    /// The window's position that `page` starts at; below 0, by wrapping, if it starts before the window.
+    start: u64,
+    /// How many bytes of `page` are before the window's end; 0 without a page.
+    ///
+    /// # Invariants
+    ///
+    /// At least as many are readable at `addr`.
+    have: u64,
 }
 
 impl<'a> Window<'a> {
@@ -155,6 +155,9 @@ impl<'a> Window<'a> {
             base,
             len,
             page: None,
+            addr: NonNull::dangling(),
+            start: 0,
+            have: 0,
         }
     }
 
@@ -165,56 +168,65 @@ impl<'a> Window<'a> {
     /// `EIO` beyond the end of the window, else what reading the page gave.
     #[inline(always)]
     pub(crate) fn read(&mut self, pos: u64, to: &mut [u8]) -> Result {
-        let end = pos.checked_add(to.len() as u64).ok_or(EIO)?;
-        if end > self.len {
-            return Err(EIO);
-        }
-        let at = self.base.checked_add(pos).ok_or(EIO)?;
-        // What follows is mostly in the page that the last read was in.
-        if let Some((index, page)) = &self.page {
-            let offset = (at & (PAGE_SIZE as u64 - 1)) as usize;
-            if *index == at >> PAGE_SHIFT && page.copy(offset, to).is_some() {
-                return Ok(());
+        let len = to.len() as u64;
+        // Most reads are in the page that the last one was in.
+        let mut offset = pos.wrapping_sub(self.start);
+        if offset >= self.have || self.have - offset < len {
+            offset = self.turn(pos)?;
+            if self.have - offset < len {
+                return self.read_across(pos, to);
             }
         }
-        self.read_pages(at, to)
+        // SAFETY: `offset` is below `have`, so this stays in the mapped page.
+        let from = unsafe { self.addr.as_ptr().add(offset as usize) };
+        // SAFETY: Readable by the invariant of `have`, as there are `len` bytes left.
+        unsafe { copy_racy(from, to) };
+        Ok(())
     }
 
-    /// Reads at `at` of the mapping, from as many pages as it takes.
+    /// Reads at `pos`, from more than one page.
     #[inline(never)]
-    fn read_pages(&mut self, mut at: u64, to: &mut [u8]) -> Result {
-        let mut rest = to;
-        while !rest.is_empty() {
-            let (page, offset) = self.page(at)?;
-            let here = rest.len().min(PAGE_SIZE - offset);
-            let (now, later) = rest.split_at_mut(here);
-            page.copy(offset, now).ok_or(EIO)?;
-            at = at.checked_add(here as u64).ok_or(EIO)?;
-            rest = later;
+    fn read_across(&mut self, mut pos: u64, mut to: &mut [u8]) -> Result {
+        while !to.is_empty() {
+            let offset = self.turn(pos)?;
+            let here = to.len().min(usize::try_from(self.have - offset)?);
+            let (now, later) = to.split_at_mut(here);
+            // SAFETY: As in `read`.
+            let from = unsafe { self.addr.as_ptr().add(offset as usize) };
+            // SAFETY: As in `read`.
+            unsafe { copy_racy(from, now) };
+            pos = pos.checked_add(here as u64).ok_or(EIO)?;
+            to = later;
         }
         Ok(())
     }
 
     /// Gives up the window for the page that holds byte `pos`, and the offset of that byte in it.
     pub(crate) fn into_page(mut self, pos: u64) -> Result<(MappedPage, usize)> {
-        let at = self.base.checked_add(pos).ok_or(EIO)?;
-        let (_, offset) = self.page(at)?;
-        self.page.map(|(_, page)| (page, offset)).ok_or(EIO)
+        let offset = usize::try_from(self.turn(pos)?)?;
+        self.page.map(|page| (page, offset)).ok_or(EIO)
     }
 
-    /// The page that holds byte `at` of the mapping, and the byte's offset in it.
-    fn page(&mut self, at: u64) -> Result<(&MappedPage, usize)> {
-        let index = at >> PAGE_SHIFT;
-        if !matches!(&self.page, Some((have, _)) if *have == index) {
-            // Unmap first: mappings of a thread nest.
-            self.page = None;
-            let page = self.mapping.page(usize::try_from(index).map_err(|_| EIO)?)?;
-            self.page = Some((index, page));
+    /// Turns to the page that holds byte `pos`; returns the byte's offset in it, which is below `have`.
+    #[inline(never)]
+    fn turn(&mut self, pos: u64) -> Result<u64> {
+        const MASK: u64 = PAGE_SIZE as u64 - 1;
+        if pos >= self.len {
+            return Err(EIO);
         }
-        let offset = (at & (PAGE_SIZE as u64 - 1)) as usize;
-        self.page
-            .as_ref()
-            .map(|(_, page)| (page, offset))
-            .ok_or(EIO)
+        let at = self.base.checked_add(pos).ok_or(EIO)?;
+        let start = (at & !MASK).wrapping_sub(self.base);
+        if self.have == 0 || self.start != start {
+            // Unmap first: mappings of a thread nest.
+            self.have = 0;
+            self.page = None;
+            let page = self.mapping.page(usize::try_from(at >> PAGE_SHIFT).map_err(|_| EIO)?)?;
+            self.addr = page.addr;
+            self.page = Some(page);
+            self.start = start;
+            // INVARIANT: A page's worth is readable at `addr` as long as `page` is there.
+            self.have = self.len.wrapping_sub(start).min(PAGE_SIZE as u64);
+        }
+        Ok(at & MASK)
     }
 }

@@ -12,7 +12,8 @@ use core::{
 };
 use kernel::{
     error::to_result,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
 /// A directory; removed with all its files when dropped, after readers have left.
@@ -76,51 +77,74 @@ impl<T> Number<T> {
 }
 
 /// A directory of numbers that `T` knows.
-pub(crate) struct Numbers<T: Send + Sync + 'static> {
-    // Dropped first: then nobody reads the files any more.
-    _dir: Dir,
-    _files: KVec<KBox<Number<T>>>,
+pub(crate) struct Numbers<T> {
+    dir: Arc<Dir>,
+    /// Pointers to the attributes of `_files`, and null.
+    _attrs: KVec<*mut bindings::attribute>,
+    group: KBox<bindings::attribute_group>,
+    _files: KVec<Number<T>>,
 }
 
-// SAFETY: The C attributes are only read.
+// SAFETY: The C structures are only read, by C code; `T` is asked from any thread.
 unsafe impl<T: Send + Sync> Send for Numbers<T> {}
 // SAFETY: As above.
 unsafe impl<T: Send + Sync> Sync for Numbers<T> {}
 
 impl<T: Clone + Send + Sync + 'static> Numbers<T> {
-    /// Fills `dir` with a file for each of `files`.
-    pub(crate) fn new(dir: Dir, owner: &T, files: &[(&'static CStr, fn(&T) -> u64)]) -> Result<Self> {
-        let mut kept = KVec::with_capacity(files.len(), GFP_KERNEL)?;
+    /// Makes directory `name` below `dir`, with a file for each of `files`.
+    pub(crate) fn new(
+        dir: &Arc<Dir>,
+        name: &'static CStr,
+        owner: &T,
+        files: &[(&'static CStr, fn(&T) -> u64)],
+    ) -> Result<Self> {
+        let mut numbers = KVec::with_capacity(files.len(), GFP_KERNEL)?;
         for (name, read) in files {
-            let number = KBox::new(
-                Number {
-                    attr: pin_init::zeroed(),
-                    owner: owner.clone(),
-                    read: *read,
-                },
-                GFP_KERNEL,
-            )?;
-            // The box stays where it is until the directory is gone.
-            kept.push(number, GFP_KERNEL)?;
-            let Some(number) = kept.last_mut() else {
-                return Err(ENOMEM);
-            };
+            let mut attr = pin_init::zeroed();
             // SAFETY: Ours to initialise; the name lives for ever.
             unsafe {
                 bindings::erofs_helper_attr_init(
-                    &mut number.attr,
+                    &mut attr,
                     name.as_char_ptr(),
                     Some(Number::<T>::show),
                 )
             };
-            // SAFETY: Directory and attribute are live, and stay so until the directory is dropped.
-            to_result(unsafe {
-                bindings::erofs_helper_attr_add(dir.0.as_ptr(), &mut number.attr)
-            })?;
+            let number = Number {
+                attr,
+                owner: owner.clone(),
+                read: *read,
+            };
+            numbers.push(number, GFP_KERNEL)?;
         }
+        // The elements stay where they are from here on.
+        let mut attrs = KVec::with_capacity(files.len().saturating_add(1), GFP_KERNEL)?;
+        for number in numbers.iter_mut() {
+            attrs.push(&raw mut number.attr.attr, GFP_KERNEL)?;
+        }
+        attrs.push(core::ptr::null_mut(), GFP_KERNEL)?;
+        let mut group = KBox::new(
+            bindings::attribute_group {
+                name: name.as_char_ptr(),
+                ..pin_init::zeroed()
+            },
+            GFP_KERNEL,
+        )?;
+        // SAFETY: The group is ours; the attributes live as long as it.
+        unsafe { bindings::erofs_helper_group_set(&mut *group, attrs.as_mut_ptr()) };
+        // SAFETY: All is live, and stays so until the group is removed by `drop`.
+        to_result(unsafe { bindings::sysfs_create_group(dir.0.as_ptr(), &*group) })?;
         Ok(Self {
-            _dir: dir,
-            _files: kept,
+            dir: dir.clone(),
+            _attrs: attrs,
+            group,
+            _files: numbers,
         })
+    }
+}
+
+impl<T> Drop for Numbers<T> {
+    fn drop(&mut self) {
+        // SAFETY: Created by `new`; waits for readers.
+        unsafe { bindings::sysfs_remove_group(self.dir.0.as_ptr(), &*self.group) };
     }
 }

@@ -209,10 +209,10 @@ struct workqueue_struct *erofs_helper_alloc_workqueue(void)
 	return alloc_workqueue("erofs_worker", WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
 }
 
-void erofs_helper_read_ahead(struct file *file, pgoff_t index, unsigned long pages)
+void erofs_helper_read_ahead(struct address_space *mapping, struct file *file, pgoff_t index, unsigned long pages)
 {
 	if (!ra_has_index(&file->f_ra, index))
-		page_cache_sync_readahead(file->f_mapping, &file->f_ra, file, index, pages);
+		page_cache_sync_readahead(mapping, &file->f_ra, NULL, index, pages);
 }
 
 /* As fc_mount() after vfs_get_tree(), with a bdi that outlives the superblock. */

@@ -110,7 +110,7 @@ void erofs_helper_init_work(struct work_struct *work, work_func_t fn);
 bool erofs_helper_queue_work(struct workqueue_struct *wq, struct work_struct *work);
 struct workqueue_struct *erofs_helper_alloc_workqueue(void);
 
-void erofs_helper_read_ahead(struct file *file, pgoff_t index, unsigned long pages);
+void erofs_helper_read_ahead(struct address_space *mapping, struct file *file, pgoff_t index, unsigned long pages);
 
 /* Internal superblocks and sysfs */
 void erofs_helper_super_start(struct super_block *sb, struct backing_dev_info *bdi);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Byte spaces of an image, read through the page cache.
+//! The bytes of an image, read through the page cache of its device.
 
 use crate::format::{
     self,
@@ -10,24 +10,18 @@ use crate::vfs::{
     block::BlockDevice,
     page_cache::{
         MappedPage,
-        Mapping,
         Window, //
     }, //
 };
 use kernel::prelude::*;
 
-/// A byte space of an image: its device, or the content of a directory.
+/// The bytes of an image.
 pub(crate) struct Meta<'a>(Window<'a>);
 
 impl<'a> Meta<'a> {
     /// The `len` bytes of `device` from `base` on.
     pub(crate) fn new(device: &'a BlockDevice, base: u64, len: u64) -> Self {
-        Self(Window::new(device.mapping(), base, len))
-    }
-
-    /// The content of a file of `size` bytes.
-    pub(crate) fn content(mapping: &'a Mapping, size: u64) -> Self {
-        Self(Window::new(mapping, 0, size))
+        Self(Window::new(device.mapping(), base, 0, len))
     }
 
     /// The page that holds byte `pos`, and the byte's offset in it.

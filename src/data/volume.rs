@@ -14,7 +14,8 @@ use crate::vfs::{
         Inflight,
         Running, //
     },
-    log::Log, //
+    log::Log,
+    page_cache::Mapping, //
 };
 use kernel::prelude::*;
 
@@ -65,6 +66,11 @@ impl Volume {
     /// The byte of the device that byte `addr` of the image is.
     pub(crate) fn device_pos(&self, addr: u64) -> Result<u64> {
         self.base.checked_add(addr).ok_or(EIO)
+    }
+
+    /// The device's page cache.
+    pub(crate) fn device_mapping(&self) -> &Mapping {
+        self.device.mapping()
     }
 
     /// Reads the metadata of the image.

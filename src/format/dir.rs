@@ -25,6 +25,9 @@ use zerocopy_derive::Unaligned;
 /// `EROFS_NAME_LEN`, the longest name in bytes.
 pub(crate) const NAME_LEN: usize = 255;
 
+/// Room for a name and what is copied along with its last bytes.
+pub(crate) type NameBuf = [u8; NAME_LEN + 1];
+
 /// `struct erofs_dirent`.
 #[repr(C)]
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -130,78 +133,94 @@ impl Bounds {
         read_value(src, self.src_pos(at))
     }
 
-    /// Compares `name` with the entry's name, whose first `matched` bytes are known to be equal.
-    ///
-    /// Both are taken as if they went on with NULs, which no name holds.
+    /// Compares `name` with the name of the entry at offset `at`.
     #[inline(always)]
-    fn compare<S: Source>(
-        &self,
-        src: &mut S,
-        at: u32,
-        name: &Query<'_>,
-        matched: &mut usize,
-    ) -> Result<Ordering> {
-        let (start, end) = self.name(src, at)?;
+    fn compare<S: Source>(&self, src: &mut S, at: u32, name: &Query<'_>) -> Result<Ordering> {
+        let (mut from, end) = self.name(src, at)?;
+        let mut wanted = name.first;
+        let mut rest = name.bytes;
         loop {
-            let skip = u32::try_from(*matched).unwrap_or(u32::MAX);
-            let stored = self.word(src, start.saturating_add(skip), end)?;
-            let wanted = name.word(*matched);
-            let left = name.bytes.len().saturating_sub(*matched);
-            let differ = wanted ^ stored;
-            if differ == 0 {
-                if left < WORD {
-                    return Ok(Ordering::Equal);
-                }
-                *matched = matched.saturating_add(WORD);
-                continue;
+            let stored = self.word(src, from, end)?;
+            if wanted != stored {
+                return Ok(wanted.swap_bytes().cmp(&stored.swap_bytes()));
             }
-            let bit = differ.trailing_zeros() & !7;
-            let same = (bit / 8) as usize;
-            if same > left {
-                // They differ only behind the NUL that ends both.
+            let Some((_, behind)) = rest.split_first_chunk::<WORD>() else {
                 return Ok(Ordering::Equal);
-            }
-            *matched = matched.saturating_add(same);
-            let byte = |word: u64| word.wrapping_shr(bit) & 0xff;
-            return Ok(byte(wanted).cmp(&byte(stored)));
+            };
+            rest = behind;
+            wanted = name.word(rest);
+            from = from.saturating_add(WORD as u32);
         }
     }
 
-    /// The 8 bytes at offset `from`, the first one lowest, with NULs from `end` on.
+    /// Copies the name from offset `start` to `end`, or to the first NUL; returns its length.
+    #[inline(always)]
+    fn copy_name<S: Source>(
+        &self,
+        src: &mut S,
+        start: u32,
+        end: u32,
+        buf: &mut NameBuf,
+    ) -> Result<usize> {
+        const SLASHES: u64 = u64::from_le_bytes([b'/'; WORD]);
+        let mut len: usize = 0;
+        let mut from = start;
+        for chunk in buf.chunks_exact_mut(WORD) {
+            let word = self.word(src, from, end)?;
+            if nuls(word ^ SLASHES) != 0 {
+                return Err(BOGUS);
+            }
+            chunk.copy_from_slice(&word.to_le_bytes());
+            let bytes = WORD.saturating_sub(word.leading_zeros() as usize / 8);
+            len = len.saturating_add(bytes);
+            if bytes < WORD {
+                break;
+            }
+            from = from.saturating_add(WORD as u32);
+        }
+        if len > NAME_LEN {
+            return Err(BOGUS);
+        }
+        Ok(len)
+    }
+
+    /// The 8 bytes at offset `from`, the first one lowest, with NULs from `end` or the first NUL on.
     #[inline(always)]
     fn word<S: Source>(&self, src: &mut S, from: u32, end: u32) -> Result<u64> {
         let have = end.saturating_sub(from);
-        if have >= 8 {
-            return Ok(read_value::<U64, S>(src, self.src_pos(from))?.get());
-        }
-        let mask = !u64::MAX.wrapping_shl(8 * have);
-        if self.len.saturating_sub(from) >= 8 {
-            return Ok(read_value::<U64, S>(src, self.src_pos(from))?.get() & mask);
-        }
-        // The last bytes of the directory.
+        let word = if self.len.saturating_sub(from) >= WORD as u32 {
+            read_value::<U64, S>(src, self.src_pos(from))?.get()
+        } else {
+            self.last_word(src, from)?
+        };
+        let word = match have {
+            0..8 => word & !u64::MAX.wrapping_shl(8 * have),
+            _ => word,
+        };
+        Ok(match nuls(word) {
+            0 => word,
+            nuls => word & (nuls & nuls.wrapping_neg()).wrapping_sub(1),
+        })
+    }
+
+    /// As [`Self::word`], for less than 8 bytes that end with the directory.
+    #[cold]
+    fn last_word<S: Source>(&self, src: &mut S, from: u32) -> Result<u64> {
         let mut word = [0; WORD];
-        if let Some(part) = word.get_mut(..have as usize) {
-            if !part.is_empty() {
-                src.read(self.src_pos(from), part)?;
-            }
+        let left = self.len.saturating_sub(from) as usize;
+        match word.get_mut(..left) {
+            Some(part) if left > 0 => src.read(self.src_pos(from), part)?,
+            _ => {}
         }
         Ok(u64::from_le_bytes(word))
     }
+}
 
-    /// The entry at offset `at`, whose name was found equal but for its first `known` bytes: those were only known to
-    /// be equal by the order of names.
-    fn found<S: Source>(
-        &self,
-        src: &mut S,
-        at: u32,
-        name: &Query<'_>,
-        known: usize,
-    ) -> Result<Option<Dirent>> {
-        if known != 0 && self.compare(src, at, name, &mut 0)? != Ordering::Equal {
-            return Err(Error::corrupt("directory is not sorted"));
-        }
-        Ok(Some(self.entry(src, at)?.dirent()))
-    }
+/// The highest bit of each byte that is NUL, and maybe of some that follow one.
+#[inline(always)]
+const fn nuls(word: u64) -> u64 {
+    const LOWEST: u64 = u64::MAX / 0xff;
+    word.wrapping_sub(LOWEST) & !word & LOWEST << 7
 }
 
 /// What names are compared with, in the steps that names take.
@@ -210,26 +229,30 @@ const WORD: usize = size_of::<u64>();
 /// A name that is looked up.
 struct Query<'a> {
     bytes: &'a [u8],
-    /// The last 8 bytes, the last one highest.
+    /// The first 8 bytes, the first one lowest, with NULs behind the end.
+    first: u64,
+    /// The last 8 bytes, the last one highest, with NULs before the start.
     last: u64,
 }
 
 impl<'a> Query<'a> {
     fn new(bytes: &'a [u8]) -> Self {
         let shifted = |last: u64, byte: &u8| last >> 8 | u64::from(*byte) << 56;
-        Self {
+        let mut query = Self {
             bytes,
+            first: 0,
             last: match bytes.last_chunk() {
                 Some(last) => u64::from_le_bytes(*last),
                 None => bytes.iter().fold(0, shifted),
             },
-        }
+        };
+        query.first = query.word(bytes);
+        query
     }
 
-    /// The 8 bytes at `from`, which is at most the length, the first one lowest; with NULs behind the end.
+    /// The first 8 bytes of `rest`, the end of the name, with NULs behind it.
     #[inline(always)]
-    fn word(&self, from: usize) -> u64 {
-        let rest = self.bytes.get(from..).unwrap_or_default();
+    fn word(&self, rest: &[u8]) -> u64 {
         match rest.first_chunk() {
             Some(word) => u64::from_le_bytes(*word),
             None => {
@@ -240,42 +263,23 @@ impl<'a> Query<'a> {
     }
 }
 
-/// The range of a binary search, and how much of the name is equal at both of its ends.
+/// The range of a binary search.
 struct Search {
     low: u64,
     high: u64,
-    low_matched: usize,
-    high_matched: usize,
 }
 
 impl Search {
-    fn new(low: u64, high: u64) -> Self {
-        Self {
-            low,
-            high,
-            low_matched: 0,
-            high_matched: 0,
-        }
-    }
-
-    /// What to look at next, and how much of it is equal by the order of names.
-    #[inline]
-    fn middle(&self) -> Option<(u64, usize)> {
+    /// What to look at next.
+    #[inline(always)]
+    fn middle(&self) -> Option<u64> {
         let rest = self.high.checked_sub(self.low).filter(|&rest| rest > 0)?;
-        let middle = self.low.saturating_add(rest / 2);
-        Some((middle, self.low_matched.min(self.high_matched)))
+        Some(self.low.saturating_add(rest / 2))
     }
 
-    #[inline]
-    fn go_left(&mut self, middle: u64, matched: usize) {
-        self.high = middle;
-        self.high_matched = matched;
-    }
-
-    #[inline]
-    fn go_right(&mut self, middle: u64, matched: usize) {
+    #[inline(always)]
+    fn go_right(&mut self, middle: u64) {
         self.low = middle.saturating_add(1);
-        self.low_matched = matched;
     }
 }
 
@@ -295,15 +299,17 @@ pub(crate) fn lookup<S: Source>(
     let name = Query::new(name);
     // The last block whose first name is not greater.
     let mut candidate = None;
-    let mut search = Search::new(0, block.count(size));
-    while let Some((middle, known)) = search.middle() {
+    let mut search = Search {
+        low: 0,
+        high: block.count(size),
+    };
+    while let Some(middle) = search.middle() {
         let bounds = Bounds::open(src, size, block, middle)?;
-        let mut matched = known;
-        match bounds.compare(src, 0, &name, &mut matched)? {
-            Ordering::Equal => return bounds.found(src, 0, &name, known),
-            Ordering::Less => search.go_left(middle, matched),
+        match bounds.compare(src, 0, &name)? {
+            Ordering::Equal => return Ok(Some(bounds.entry(src, 0)?.dirent())),
+            Ordering::Less => search.high = middle,
             Ordering::Greater => {
-                search.go_right(middle, matched);
+                search.go_right(middle);
                 candidate = Some(bounds);
             }
         }
@@ -313,14 +319,16 @@ pub(crate) fn lookup<S: Source>(
     };
 
     // Its first entry is smaller.
-    let mut search = Search::new(1, u64::from(bounds.names / ENTRY));
-    while let Some((middle, known)) = search.middle() {
+    let mut search = Search {
+        low: 1,
+        high: u64::from(bounds.names / ENTRY),
+    };
+    while let Some(middle) = search.middle() {
         let at = u32::try_from(middle).map_or(u32::MAX, |index| index.saturating_mul(ENTRY));
-        let mut matched = known;
-        match bounds.compare(src, at, &name, &mut matched)? {
-            Ordering::Equal => return bounds.found(src, at, &name, known),
-            Ordering::Less => search.go_left(middle, matched),
-            Ordering::Greater => search.go_right(middle, matched),
+        match bounds.compare(src, at, &name)? {
+            Ordering::Equal => return Ok(Some(bounds.entry(src, at)?.dirent())),
+            Ordering::Less => search.high = middle,
+            Ordering::Greater => search.go_right(middle),
         }
     }
     Ok(None)
@@ -381,7 +389,7 @@ impl Block {
     pub(crate) fn next<'a, S: Source>(
         &mut self,
         src: &mut S,
-        buf: &'a mut [u8; NAME_LEN],
+        buf: &'a mut NameBuf,
     ) -> Result<Option<(Dirent, &'a [u8])>> {
         let bounds = &self.bounds;
         if self.at >= bounds.names {
@@ -399,39 +407,16 @@ impl Block {
             (next.nameoff.get().into(), Some(next))
         };
         let (start, end) = bounds.check_name(start, end)?;
-        let len = end.saturating_sub(start) as usize;
-        let name = if bounds.is_last(self.at) {
-            last_name(src, bounds.src_pos(start), len, buf)?
-        } else {
-            let name = buf.get_mut(..len).ok_or(BOGUS)?;
-            src.read(bounds.src_pos(start), name)?;
-            &*name
-        };
-        if name.is_empty() || name.iter().any(|&byte| byte == 0 || byte == b'/') {
+        let len = bounds.copy_name(src, start, end, buf)?;
+        // Only the last name of a block ends before its room does.
+        if len == 0 || ahead.is_some() && len != end.saturating_sub(start) as usize {
             return Err(BOGUS);
         }
+        let name = buf.get(..len).ok_or(BOGUS)?;
         self.at = self.at.saturating_add(ENTRY);
         self.ahead = ahead;
         Ok(Some((entry.dirent(), name)))
     }
-}
-
-/// Reads the last name of a block, which ends at a NUL or `room` bytes on.
-fn last_name<'a, S: Source>(
-    src: &mut S,
-    pos: u64,
-    room: usize,
-    buf: &'a mut [u8; NAME_LEN],
-) -> Result<&'a [u8]> {
-    let part = buf.get_mut(..room.min(NAME_LEN)).ok_or(BOGUS)?;
-    src.read(pos, part)?;
-    if let Some(len) = part.iter().position(|&byte| byte == 0) {
-        return part.get(..len).ok_or(BOGUS);
-    }
-    if room > NAME_LEN && read_value::<u8, S>(src, super::after(pos, NAME_LEN as u64)?)? != 0 {
-        return Err(BOGUS);
-    }
-    Ok(part)
 }
 
 /// A directory that omits `.` has it, for readdir, at the end; the position behind it is one more.

@@ -9,12 +9,12 @@ use super::{
     },
     Erofs, //
 };
-use crate::data::meta::Meta;
+use crate::data::content::Content;
 use crate::format::{
     dir::{
         self,
         Block,
-        NAME_LEN, //
+        NameBuf, //
     },
     inode::Nid, //
 };
@@ -27,8 +27,7 @@ use crate::vfs::{
     inode_ops::{
         InodeOps,
         Stat, //
-    },
-    PAGE_SHIFT, //
+    }, //
 };
 use kernel::{
     prelude::*,
@@ -41,16 +40,11 @@ const READ_AHEAD: u64 = 16384;
 /// The on-disk type of a directory.
 const FT_DIR: u8 = 2;
 
-/// A directory's content. Its pages are its own: directories do not share.
-fn content(dir: &Inode<Erofs>) -> Meta<'_> {
-    Meta::content(dir.own_mapping(), dir.size())
-}
-
 impl InodeOps for Erofs {
     fn lookup(dir: &Inode<Self>, name: &[u8]) -> Result<Option<ARef<Inode<Self>>>> {
         let file = inode::file(dir);
         let bits = file.volume.sb.block;
-        let found = dir::lookup(&mut content(dir), file.size, bits, name)
+        let found = dir::lookup(&mut Content::new(file), file.size, bits, name)
             .map_err(|fault| file.volume.report(file.nid, fault))?;
         match found {
             Some(entry) => inode::get(dir.super_block(), entry.nid).map(Some),
@@ -75,13 +69,15 @@ impl DirOps for Erofs {
     fn iterate(dir: &Inode<Self>, out: &mut DirEmitter<'_>) -> Result {
         let file = inode::file(dir);
         let sb = &file.volume.sb;
-        let mut content = content(dir);
-        let mut name = [0; NAME_LEN];
+        let mut content = Content::new(file);
+        let mut name: NameBuf = [0; size_of::<NameBuf>()];
         while out.pos() < file.size {
             if out.interrupted() {
                 return Err(ERESTARTSYS);
             }
-            read_ahead(file.size, out);
+            if let Some((mapping, pos, len)) = content.cached(out.pos()) {
+                out.read_ahead(mapping, pos, len.min(READ_AHEAD));
+            }
             let mut block = Block::open(&mut content, file.size, sb.block, out.pos())
                 .map_err(|fault| file.volume.report(file.nid, fault))?;
             loop {
@@ -104,18 +100,5 @@ impl DirOps for Erofs {
             out.set_pos(file.size.saturating_add(1))?;
         }
         Ok(())
-    }
-}
-
-/// Starts reading the pages that the reader will want next.
-fn read_ahead(size: u64, out: &mut DirEmitter<'_>) {
-    let page = 1u64 << PAGE_SHIFT;
-    let first = out.pos().div_ceil(page);
-    let left = size.div_ceil(page).saturating_sub(first);
-    let pages = left.min(READ_AHEAD >> PAGE_SHIFT);
-    if pages > 1 {
-        if let (Ok(first), Ok(pages)) = (usize::try_from(first), usize::try_from(pages)) {
-            out.read_ahead(first, pages);
-        }
     }
 }

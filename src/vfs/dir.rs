@@ -7,7 +7,10 @@
 use crate::bindings;
 use crate::vfs::{
     file,
-    inode::Inode, //
+    inode::Inode,
+    page_cache::Mapping,
+    PAGE_SHIFT,
+    PAGE_SIZE, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -43,10 +46,17 @@ impl DirEmitter<'_> {
         unsafe { bindings::erofs_helper_dir_emit(self.ctx, name.as_ptr().cast(), len, ino, file_type) }
     }
 
-    /// Starts reading the directory's pages from `index` on, `pages` of them.
-    pub(crate) fn read_ahead(&mut self, index: usize, pages: usize) {
-        // SAFETY: The file is open and its position locked, so its readahead state is ours.
-        unsafe { bindings::erofs_helper_read_ahead(self.file, index, pages) };
+    /// Starts reading `mapping` from byte `pos` on, `len` bytes, on behalf of this reader.
+    pub(crate) fn read_ahead(&mut self, mapping: &Mapping, pos: u64, len: u64) {
+        let first = pos >> PAGE_SHIFT;
+        let pages = pos.saturating_add(len).div_ceil(PAGE_SIZE as u64).saturating_sub(first);
+        // A single page is read when it is needed.
+        if let (Ok(first), Ok(pages @ 2..)) = (usize::try_from(first), usize::try_from(pages)) {
+            // SAFETY: The file is open and its position locked, so its readahead state is ours.
+            unsafe {
+                bindings::erofs_helper_read_ahead(mapping.as_raw(), self.file, first, pages)
+            };
+        }
     }
 
     /// Whether the reader is about to be killed.

@@ -9,10 +9,7 @@
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
 use crate::bindings;
-use crate::vfs::{
-    page_cache::Mapping,
-    super_block::SuperBlock, //
-};
+use crate::vfs::super_block::SuperBlock;
 use core::{
     cell::UnsafeCell,
     marker::PhantomData,
@@ -249,12 +246,6 @@ impl<T: FileSystem> Inode<T> {
         // SAFETY: `self` is live, and nobody writes the field of a ready inode.
         let size = unsafe { (*self.as_raw()).i_size };
         size.unsigned_abs()
-    }
-
-    /// The pages of this very inode, wherever [`Self::redirected_to`] points.
-    pub(crate) fn own_mapping(&self) -> &Mapping {
-        // SAFETY: `i_data` lies in the inode and lives as long.
-        unsafe { Mapping::from_raw(&raw mut (*self.as_raw()).i_data) }
     }
 
     /// Lets this inode's files read through the pages of `to` from now on, until evicted. Takes over the reference.

@@ -35,6 +35,10 @@ impl Mapping {
         unsafe { &*ptr.cast() }
     }
 
+    pub(super) fn as_raw(&self) -> *mut bindings::address_space {
+        self.0.get()
+    }
+
     /// Reads page `index`, waiting for I/O, and maps it into this thread.
     pub(crate) fn page(&self, index: usize) -> Result<MappedPage> {
         // SAFETY: `self` is live.
@@ -126,34 +130,37 @@ impl Drop for MappedPage {
     }
 }
 
-/// Reads at arbitrary offsets of a mapping, keeping the last page at hand.
+/// A run of bytes of a mapping, read at positions of the caller's choice, with the last page kept at hand.
 pub(crate) struct Window<'a> {
     mapping: &'a Mapping,
-    /// Where byte 0 of the window lies in the mapping.
+    /// Where the run lies in the mapping.
     base: u64,
-    /// Length of the window in bytes.
-    len: u64,
+    /// The position of its first byte.
+    first: u64,
+    /// The position behind its last byte.
+    end: u64,
     page: Option<MappedPage>,
-    /// Where `page` is mapped; dangling without one.
+    /// The first byte of the run that is in `page`; dangling without one.
     addr: NonNull<u8>,
-    /// The window's position that `page` starts at; below 0, by wrapping, if it starts before the window.
+    /// Its position.
     start: u64,
-    /// How many bytes of `page` are before the window's end; 0 without a page.
+    /// How many bytes of the run are in `page`; 0 without one.
     ///
     /// # Invariants
     ///
-    /// At least as many are readable at `addr`.
+    /// As many are readable at `addr`.
     have: u64,
 }
 
 impl<'a> Window<'a> {
-    /// The bytes from `base` on, `len` of them.
+    /// The `len` bytes from `base` of the mapping on, at positions from `first` on.
     #[inline]
-    pub(crate) fn new(mapping: &'a Mapping, base: u64, len: u64) -> Self {
+    pub(crate) fn new(mapping: &'a Mapping, base: u64, first: u64, len: u64) -> Self {
         Self {
             mapping,
             base,
-            len,
+            first,
+            end: first.saturating_add(len),
             page: None,
             addr: NonNull::dangling(),
             start: 0,
@@ -161,40 +168,49 @@ impl<'a> Window<'a> {
         }
     }
 
+    /// Copies out the bytes at `pos`, if they are in the page at hand.
+    #[inline(always)]
+    pub(crate) fn peek(&self, pos: u64, to: &mut [u8]) -> bool {
+        let offset = pos.wrapping_sub(self.start);
+        if offset >= self.have || self.have - offset < to.len() as u64 {
+            return false;
+        }
+        // SAFETY: `offset` is below `have`, so this stays in the mapped page.
+        let from = unsafe { self.addr.as_ptr().add(offset as usize) };
+        // SAFETY: Readable by the invariant of `have`, as there are as many bytes left.
+        unsafe { copy_racy(from, to) };
+        true
+    }
+
     /// Copies out the bytes at `pos`.
     ///
     /// # Errors
     ///
-    /// `EIO` beyond the end of the window, else what reading the page gave.
+    /// `EIO` outside the run, else what reading the page gave.
     #[inline(always)]
     pub(crate) fn read(&mut self, pos: u64, to: &mut [u8]) -> Result {
-        let len = to.len() as u64;
         // Most reads are in the page that the last one was in.
-        let mut offset = pos.wrapping_sub(self.start);
-        if offset >= self.have || self.have - offset < len {
-            offset = self.turn(pos)?;
-            if self.have - offset < len {
-                return self.read_across(pos, to);
-            }
+        if self.peek(pos, to) {
+            return Ok(());
         }
-        // SAFETY: `offset` is below `have`, so this stays in the mapped page.
-        let from = unsafe { self.addr.as_ptr().add(offset as usize) };
-        // SAFETY: Readable by the invariant of `have`, as there are `len` bytes left.
-        unsafe { copy_racy(from, to) };
-        Ok(())
+        self.turn(pos)?;
+        if self.peek(pos, to) {
+            return Ok(());
+        }
+        self.read_across(pos, to)
     }
 
     /// Reads at `pos`, from more than one page.
     #[inline(never)]
     fn read_across(&mut self, mut pos: u64, mut to: &mut [u8]) -> Result {
         while !to.is_empty() {
-            let offset = self.turn(pos)?;
-            let here = to.len().min(usize::try_from(self.have - offset)?);
+            self.turn(pos)?;
+            let left = self.have.saturating_sub(pos.wrapping_sub(self.start));
+            let here = to.len().min(usize::try_from(left)?);
             let (now, later) = to.split_at_mut(here);
-            // SAFETY: As in `read`.
-            let from = unsafe { self.addr.as_ptr().add(offset as usize) };
-            // SAFETY: As in `read`.
-            unsafe { copy_racy(from, now) };
+            if !self.peek(pos, now) {
+                return Err(EIO);
+            }
             pos = pos.checked_add(here as u64).ok_or(EIO)?;
             to = later;
         }
@@ -203,30 +219,31 @@ impl<'a> Window<'a> {
 
     /// Gives up the window for the page that holds byte `pos`, and the offset of that byte in it.
     pub(crate) fn into_page(mut self, pos: u64) -> Result<(MappedPage, usize)> {
-        let offset = usize::try_from(self.turn(pos)?)?;
+        let offset = self.turn(pos)?;
         self.page.map(|page| (page, offset)).ok_or(EIO)
     }
 
-    /// Turns to the page that holds byte `pos`; returns the byte's offset in it, which is below `have`.
+    /// Turns to the page that holds byte `pos`; returns the byte's offset in it.
     #[inline(never)]
-    fn turn(&mut self, pos: u64) -> Result<u64> {
+    fn turn(&mut self, pos: u64) -> Result<usize> {
         const MASK: u64 = PAGE_SIZE as u64 - 1;
-        if pos >= self.len {
-            return Err(EIO);
-        }
-        let at = self.base.checked_add(pos).ok_or(EIO)?;
-        let start = (at & !MASK).wrapping_sub(self.base);
-        if self.have == 0 || self.start != start {
+        let skip = pos.checked_sub(self.first).ok_or(EIO)?;
+        let left = self.end.checked_sub(pos).filter(|&left| left > 0).ok_or(EIO)?;
+        let at = self.base.checked_add(skip).ok_or(EIO)?;
+        let offset = at & MASK;
+        if pos.wrapping_sub(self.start) >= self.have {
             // Unmap first: mappings of a thread nest.
             self.have = 0;
             self.page = None;
             let page = self.mapping.page(usize::try_from(at >> PAGE_SHIFT).map_err(|_| EIO)?)?;
-            self.addr = page.addr;
+            let before = skip.min(offset);
+            // SAFETY: At most the offset of a byte in the page.
+            self.addr = unsafe { page.addr.add((offset - before) as usize) };
             self.page = Some(page);
-            self.start = start;
-            // INVARIANT: A page's worth is readable at `addr` as long as `page` is there.
-            self.have = self.len.wrapping_sub(start).min(PAGE_SIZE as u64);
+            self.start = pos - before;
+            // INVARIANT: From `offset - before` to the page's end at most.
+            self.have = before + left.min(PAGE_SIZE as u64 - offset);
         }
-        Ok(at & MASK)
+        Ok(offset as usize)
     }
 }

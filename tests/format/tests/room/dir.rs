@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Directories over bytes (rows 29 to 32).
+
+use crate::bytes::Bytes;
+use crate::bytes::EIO;
+use crate::format::dir::dot_is_due;
+use crate::format::dir::lookup;
+use crate::format::dir::Block;
+use crate::format::dir::NameBuf;
+use crate::format::dir::Dirent;
+use crate::format::dir::NAME_LEN;
+use crate::format::inode::Nid;
+use crate::format::BlockBits;
+use crate::format::Error;
+
+const B: usize = 512;
+
+fn bits() -> BlockBits {
+    BlockBits::new(9).expect("512-byte blocks")
+}
+
+/// What the directories here say of the name number `i`.
+fn dirent(i: usize) -> Dirent {
+    Dirent {
+        nid: Nid(1000 + i as u64),
+        file_type: 1 + i.to_le_bytes()[0] % 7,
+    }
+}
+
+/// Writes one block with the names numbered from `first` on; a last block ends with its last name.
+fn block(first: usize, names: &[Vec<u8>], last: bool) -> Vec<u8> {
+    let mut block = Vec::new();
+    let mut nameoff = 12 * names.len();
+    for (i, name) in names.iter().enumerate() {
+        let dirent = dirent(first + i);
+        block.extend_from_slice(&dirent.nid.0.to_le_bytes());
+        let [lo, hi, ..] = nameoff.to_le_bytes();
+        block.extend_from_slice(&[lo, hi, dirent.file_type, 0xaa]);
+        nameoff += name.len();
+    }
+    block.extend(names.concat());
+    assert!(block.len() <= B);
+    if !last {
+        block.resize(B, 0);
+    }
+    block
+}
+
+/// Writes a directory as mkfs does: blocks as full as they get.
+fn directory(names: &[Vec<u8>]) -> Bytes {
+    let mut data = Vec::new();
+    let mut first = 0;
+    while first < names.len() {
+        let mut used = 0;
+        let fit = names[first..].iter().take_while(|name| {
+            used += 12 + name.len();
+            used <= B
+        });
+        let end = first + fit.count();
+        data.extend(block(first, &names[first..end], end == names.len()));
+        first = end;
+    }
+    Bytes::new(data)
+}
+
+fn find(dir: &mut Bytes, name: &[u8]) -> Result<Option<Dirent>, Error> {
+    let size = dir.data.len() as u64;
+    lookup(dir, size, bits(), name)
+}
+
+/// Entries with their positions, the position where the listing ended, and the error if one did.
+type Listing = (Vec<(u64, Dirent, Vec<u8>)>, u64, Option<Error>);
+
+/// Lists from `pos` on, as the VFS part does.
+fn list_from(dir: &mut Bytes, mut pos: u64) -> Listing {
+    let size = dir.data.len() as u64;
+    let mut found = Vec::new();
+    while pos < size {
+        let mut block = match Block::open(dir, size, bits(), pos) {
+            Ok(block) => block,
+            Err(error) => return (found, pos, Some(error)),
+        };
+        let mut buf = [0; size_of::<NameBuf>()];
+        loop {
+            pos = block.pos();
+            match block.next(dir, &mut buf) {
+                Ok(Some((dirent, name))) => found.push((pos, dirent, name.to_vec())),
+                Ok(None) => break,
+                Err(error) => return (found, pos, Some(error)),
+            }
+        }
+    }
+    (found, pos, None)
+}
+
+fn check(names: &[Vec<u8>]) {
+    let mut dir = directory(names);
+    let (found, end, error) = list_from(&mut dir, 0);
+    assert_eq!(error, None);
+    assert_eq!(end, dir.data.len() as u64);
+    let listed: Vec<_> = found
+        .iter()
+        .map(|(_, dirent, name)| (*dirent, name.clone()))
+        .collect();
+    let expected: Vec<_> = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| (dirent(i), name.clone()))
+        .collect();
+    assert_eq!(listed, expected);
+
+    for (i, name) in names.iter().enumerate() {
+        assert_eq!(find(&mut dir, name), Ok(Some(dirent(i))));
+        // Neighbours that are not there: a prefix, a longer one, one before, one behind.
+        let mut others = vec![
+            name[..name.len() - 1].to_vec(),
+            [name, &b"\x01"[..]].concat(),
+        ];
+        for step in [1, 255] {
+            let mut other = name.clone();
+            if let Some(byte) = other.last_mut() {
+                *byte = byte.wrapping_add(step);
+            }
+            others.push(other);
+        }
+        for other in others {
+            if other.len() > NAME_LEN || other.contains(&0) || other.contains(&b'/') {
+                continue;
+            }
+            let expected = names.binary_search(&other).ok().map(dirent);
+            assert_eq!(find(&mut dir, &other), Ok(expected), "{other:?}");
+        }
+    }
+    for other in [&b""[..], b"\x01", b"\xff\xff\xff", &[0xff; 255]] {
+        let expected = names.binary_search(&other.to_vec()).ok().map(dirent);
+        assert_eq!(find(&mut dir, other), Ok(expected));
+    }
+}
+
+fn sorted(mut names: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[test]
+fn one_block() {
+    check(&sorted(vec![b".".to_vec(), b"..".to_vec()]));
+    check(&sorted(
+        ["!", ".", "..", "a", "aa", "ab", "b", "\u{ff}"]
+            .map(|name| name.as_bytes().to_vec())
+            .to_vec(),
+    ));
+    check(&[b"x".to_vec()]);
+    check(&[vec![b'n'; 255]]);
+}
+
+#[test]
+fn many_blocks() {
+    check(&sorted(
+        (0..500).map(|i| format!("file-{i}").into_bytes()).collect(),
+    ));
+}
+
+#[test]
+fn long_common_prefixes() {
+    let prefix = "p".repeat(200);
+    check(&sorted(
+        (0..90)
+            .map(|i| format!("{prefix}{i:02}").into_bytes())
+            .collect(),
+    ));
+    // Each is a prefix of the next.
+    check(&(1..=255).map(|len| vec![b'a'; len]).collect::<Vec<_>>());
+}
+
+#[test]
+fn names_of_any_bytes() {
+    let mut seed = 1u32;
+    let mut random = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 16).to_le_bytes()[0]
+    };
+    let names = (0..400)
+        .map(|_| {
+            let len = 1 + random() % 6;
+            (0..len)
+                .map(|_| match random() % 4 {
+                    0 => b'/' + 1,
+                    1 => 0xff,
+                    2 => 1,
+                    _ => b'z',
+                })
+                .collect()
+        })
+        .collect();
+    check(&sorted(names));
+}
+
+#[test]
+fn an_empty_directory() {
+    let mut dir = Bytes::default();
+    assert_eq!(find(&mut dir, b"a"), Ok(None));
+    let (found, end, error) = list_from(&mut dir, 0);
+    assert_eq!((found.len(), end, error), (0, 0, None));
+}
+
+#[test]
+fn too_long_a_name() {
+    let mut dir = directory(&[b"a".to_vec()]);
+    let error = find(&mut dir, &[b'a'; 256]).err();
+    assert_eq!(error.map(|error| error.errno()), Some(36));
+}
+
+#[test]
+fn the_last_name_may_end_at_a_nul() {
+    for padding in [0, 1, 7] {
+        let mut dir = directory(&sorted(vec![b"a".to_vec(), b"bc".to_vec()]));
+        dir.data.extend(vec![0; padding]);
+        assert_eq!(find(&mut dir, b"bc"), Ok(Some(dirent(1))));
+        for other in [&b"b"[..], b"bcd", b"bc\x01"] {
+            assert_eq!(find(&mut dir, other), Ok(None));
+        }
+        assert_eq!(list_from(&mut dir, 0).0.len(), 2);
+    }
+}
+
+/// Section 6.2: any position is rounded up to an entry, or to the next block.
+#[test]
+fn every_start() {
+    let names = sorted(
+        (0..60)
+            .map(|i| format!("file-{i:04}").into_bytes())
+            .collect(),
+    );
+    let mut dir = directory(&names);
+    let size = dir.data.len() as u64;
+    let (all, ..) = list_from(&mut dir, 0);
+    assert!(all.iter().any(|(pos, ..)| *pos > B as u64), "two blocks");
+    for start in 0..=size + 20 {
+        let (found, end, error) = list_from(&mut dir, start);
+        assert_eq!(error, None);
+        assert_eq!(end, start.max(size));
+        let expected: Vec<_> = all
+            .iter()
+            .filter(|(pos, ..)| *pos >= start)
+            .cloned()
+            .collect();
+        assert_eq!(found, expected, "from {start}");
+    }
+}
+
+#[test]
+fn dot_comes_last() {
+    assert!(dot_is_due(true, 100, 100));
+    assert!(!dot_is_due(true, 100, 101));
+    assert!(!dot_is_due(true, 100, 99));
+    assert!(!dot_is_due(false, 100, 100));
+    assert!(dot_is_due(true, 0, 0));
+}
+
+/// Entries whose names are all good, to spoil.
+fn good() -> Bytes {
+    directory(&["aa", "bb", "cc", "dd", "ee"].map(|name| name.as_bytes().to_vec()))
+}
+
+const NAMEOFF: usize = 8;
+
+#[track_caller]
+fn bad_header(dir: &mut Bytes) {
+    let corrupt = Error::corrupt("invalid de[0].nameoff");
+    assert_eq!(find(dir, b"bb"), Err(corrupt));
+    assert_eq!(list_from(dir, 0), (vec![], 0, Some(corrupt)));
+}
+
+#[test]
+fn rows_29_and_31_first_nameoff() {
+    for nameoff in [0, 1, 11, 13, 59, 61, 512, 516, 0xffff] {
+        bad_header(good().u16(NAMEOFF, nameoff));
+    }
+    // Beyond the directory's end, though in the block.
+    bad_header(good().u16(NAMEOFF, 72));
+    bad_header(good().u16(NAMEOFF, 504));
+    // A block that is too small for any entry.
+    for len in [1, 11, 12] {
+        let mut dir = good();
+        dir.data.truncate(len);
+        bad_header(&mut dir);
+    }
+    // In the second block the first one is still listed.
+    let names = sorted(
+        (0..60)
+            .map(|i| format!("file-{i:04}").into_bytes())
+            .collect(),
+    );
+    let mut dir = directory(&names);
+    dir.u16(B + NAMEOFF, 0);
+    let (found, end, error) = list_from(&mut dir, 0);
+    assert_eq!(end, B as u64);
+    assert!(!found.is_empty() && error.is_some());
+}
+
+/// The entry number `bad` is: those before it are listed, and the position stays at it.
+#[track_caller]
+fn bad_entry(dir: &mut Bytes, bad: usize) {
+    let bogus = Error::corrupt("bogus dirent");
+    let pos = 12 * bad as u64;
+    let (found, end, error) = list_from(dir, 0);
+    assert_eq!((found.len(), end, error), (bad, pos, Some(bogus)));
+    let (found, end, error) = list_from(dir, pos);
+    assert_eq!((found.len(), end, error), (0, pos, Some(bogus)));
+}
+
+#[test]
+fn rows_30_and_32_names() {
+    let entry = 24 + NAMEOFF;
+    let next = 36 + NAMEOFF;
+    let bogus = Err(Error::corrupt("bogus dirent"));
+    // Before the names, at the one before, behind them, beyond the block: that one has no end.
+    for (nameoff, bad) in [
+        (0, 1),
+        (25, 1),
+        (59, 1),
+        (62, 1),
+        (71, 1),
+        (400, 1),
+        (0xffff, 1),
+        (70, 2),
+    ] {
+        let mut dir = good();
+        dir.u16(entry, nameoff);
+        bad_entry(&mut dir, bad);
+        if nameoff != 62 {
+            assert_eq!(find(&mut dir, b"cc"), bogus, "{nameoff}");
+        }
+    }
+    // Empty, or of negative length.
+    for nameoff in [64, 63, 60] {
+        let mut dir = good();
+        dir.u16(next, nameoff);
+        bad_entry(&mut dir, 2);
+        // The other offsets make the next name a smaller one, and the search never gets there.
+        let found = find(&mut dir, b"cc");
+        assert_eq!(found, if nameoff == 64 { bogus } else { Ok(None) });
+    }
+    // With a byte that no name has.
+    for byte in [0, b'/'] {
+        bad_entry(good().u8(65, byte), 2);
+    }
+}
+
+#[test]
+fn row_30_name_lengths() {
+    // 300 bytes between two names.
+    let mut dir = Bytes::zeroed(400);
+    dir.u16(NAMEOFF, 24).u16(12 + NAMEOFF, 324);
+    dir.data[24..].fill(b'a');
+    let bogus = Some(Error::corrupt("bogus dirent"));
+    assert_eq!(list_from(&mut dir, 0), (vec![], 0, bogus));
+    // The last name of a block: up to 255 bytes, a NUL may follow.
+    for (size, end, good) in [
+        (12 + 255, 400, true),
+        (12 + 256, 400, false),
+        (512, 12 + 255, true),
+        (512, 12 + 256, false),
+    ] {
+        let mut dir = Bytes::zeroed(size);
+        dir.u16(NAMEOFF, 12);
+        let end = end.min(size);
+        dir.data[12..end].fill(b'a');
+        let (found, _, error) = list_from(&mut dir, 0);
+        assert_eq!(
+            found.first().map(|(.., name)| name.len()),
+            good.then_some(255)
+        );
+        assert_eq!(error, bogus.filter(|_| !good));
+        let found = find(&mut dir, &[b'a'; 255]).expect("no error");
+        assert_eq!(found.is_some(), good);
+    }
+    // The last name is empty.
+    let mut dir = Bytes::zeroed(20);
+    dir.u16(NAMEOFF, 12);
+    assert_eq!(list_from(&mut dir, 0), (vec![], 0, bogus));
+}
+
+/// Row 32: what the order of names promises is not believed when it would name a file.
+#[test]
+fn row_32_unsorted_names() {
+    let names = ["aab", "aac", "xxx", "aae", "aaf", "aag", "aah"];
+    let mut dir = directory(&names.map(|name| name.as_bytes().to_vec()));
+    // The search takes "aa" of the middle one for granted between its neighbours.
+    for name in ["aax", "aab", "aac", "xxx", "aae", "aaf", "aag", "aah"] {
+        let found = find(&mut dir, name.as_bytes());
+        let right = names.iter().position(|other| *other == name).map(dirent);
+        assert!(
+            matches!(found, Ok(None) | Err(_)) || found == Ok(right),
+            "{name}: {found:?}"
+        );
+    }
+    // A search that gets as far as "known to be equal" on both sides.
+    let names = [
+        "aaa1", "aaa2", "aaa3", "bbb4", "aaa5", "aaa6", "aaa7", "aaa8",
+    ];
+    let mut dir = directory(&names.map(|name| name.as_bytes().to_vec()));
+    for i in 0..=9 {
+        let name = format!("aaa{i}");
+        let found = find(&mut dir, name.as_bytes());
+        let right = names.iter().position(|other| *other == name).map(dirent);
+        assert!(
+            matches!(found, Ok(None) | Err(_)) || found == Ok(right),
+            "{name}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn errors_of_the_source_pass_through() {
+    let names = sorted(
+        (0..60)
+            .map(|i| format!("file-{i:04}").into_bytes())
+            .collect(),
+    );
+    let mut dir = directory(&names);
+    let size = dir.data.len() as u64;
+    dir.data.truncate(40);
+    let error = lookup(&mut dir, size, bits(), b"file-0030").err();
+    assert_eq!(error.map(|error| error.errno()), Some(EIO));
+    assert_eq!(
+        Block::open(&mut dir, size, bits(), B as u64)
+            .err()
+            .map(|error| error.errno()),
+        Some(EIO)
+    );
+}
+
+#[test]
+fn few_reads() {
+    let names = sorted(
+        (0..34)
+            .map(|i| format!("file-{i:02}").into_bytes())
+            .collect(),
+    );
+    let mut dir = directory(&names);
+    dir.reads = 0;
+    assert!(find(&mut dir, b"file-20").expect("no error").is_some());
+    // Two blocks, each with the count of its entries and a name; at most five names; the entry. Two offsets and a word
+    // make a name.
+    assert!(dir.reads <= 2 * 4 + 5 * 3 + 1, "{} reads", dir.reads);
+}

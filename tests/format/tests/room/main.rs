@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests of the room `src/format`, which the kernel module shares with them.
+//!
+//! First over bytes, one file for each part of the room; then over images that mkfs.erofs makes
+//! from a tree of files, and over damaged ones.
+
+#[path = "../../../../src"]
+mod kernel {
+    pub(crate) mod format;
+}
+use kernel::format;
+
+mod bytes;
+
+mod dir;
+mod inode;
+mod map;
+mod superblock;
+mod symlink;
+mod xattr;
+
+mod reader;
+mod tree;
+
+mod damage;
+mod images;

@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Extended attributes over bytes (rows 15 and 34 to 38).
+
+use crate::bytes::sb;
+use crate::bytes::superblock;
+use crate::bytes::xxh32;
+use crate::bytes::Bytes;
+use crate::bytes::EIO;
+use crate::format::inode::Body;
+use crate::format::inode::Layout;
+use crate::format::superblock::Superblock;
+use crate::format::xattr::filter_bit;
+use crate::format::xattr::filter_seed;
+use crate::format::xattr::index;
+use crate::format::xattr::prefix_name;
+use crate::format::xattr::read_prefixes;
+use crate::format::xattr::Found;
+use crate::format::xattr::Prefix;
+use crate::format::xattr::Xattrs;
+use crate::format::Error;
+use crate::format::Kind;
+
+#[test]
+fn vectors() {
+    assert_eq!(xxh32(b"", 0), 0x02cc_5d05);
+    assert_eq!(xxh32(b"abc", 0), 0x32d1_53ff);
+    assert_eq!(xxh32(&[b'a'; 40], 0x25bb_e08f), 0x8621_b058);
+    assert_eq!(xxh32(b"mime_type", filter_seed(index::USER)), 0xb688_ac77);
+    for (index, name, bit) in [
+        (index::POSIX_ACL_ACCESS, "", 30),
+        (index::POSIX_ACL_DEFAULT, "", 21),
+        (index::USER, "mime_type", 23),
+        (index::SECURITY, "selinux", 11),
+        (index::TRUSTED, "overlay.opaque", 20),
+    ] {
+        assert_eq!(
+            filter_bit(xxh32, index, name.as_bytes()),
+            1 << bit,
+            "{name}"
+        );
+    }
+    assert_eq!(filter_seed(255), 0x25bb_e18e);
+}
+
+#[test]
+fn prefixes_of_indexes() {
+    let named: Vec<_> = (0..=255).filter(|&i| prefix_name(i).is_some()).collect();
+    assert_eq!(named, [1, 2, 3, 4, 6]);
+    assert_eq!(prefix_name(index::TRUSTED), Some("trusted."));
+}
+
+/// Where the inode's xattrs are.
+const POS: usize = 4096 + 32;
+/// Where ids of shared ones count from.
+const SHARED: usize = 2 * 4096;
+
+/// An inode with xattrs.
+struct Case {
+    sb: Superblock,
+    space: Bytes,
+    shared: Bytes,
+    size: u32,
+    prefixes: Vec<Prefix>,
+}
+
+fn entry(index: u8, name: &str, value: &[u8]) -> Vec<u8> {
+    let [len, ..] = name.len().to_le_bytes();
+    let [lo, hi, ..] = value.len().to_le_bytes();
+    let mut entry = vec![len, index, lo, hi];
+    entry.extend_from_slice(name.as_bytes());
+    entry.extend_from_slice(value);
+    entry.resize(entry.len().next_multiple_of(4), 0);
+    entry
+}
+
+impl Case {
+    fn new(filter: u32, shared: &[Vec<u8>], inline: &[Vec<u8>]) -> Self {
+        let mut space = Bytes::zeroed(2 * 4096 + 300_000);
+        let [count, ..] = shared.len().to_le_bytes();
+        space
+            .u32(POS, filter)
+            .u8(POS + 4, count)
+            .put(POS + 5, &[0xee; 7]);
+        let mut at = POS + 12;
+        let mut pool = Bytes::zeroed(SHARED + 16);
+        for entry in shared {
+            let id = (pool.data.len() - SHARED) / 4;
+            space.put(at, &id.to_le_bytes()[..4]);
+            pool.data.extend_from_slice(entry);
+            at += 4;
+        }
+        for entry in inline {
+            space.put(at, entry);
+            at += entry.len();
+        }
+        let size = u32::try_from(at - POS).expect("a small body");
+        Self {
+            sb: with_filter(true),
+            space,
+            shared: pool,
+            size,
+            prefixes: Vec::new(),
+        }
+    }
+
+    fn body(&self) -> Body {
+        Body {
+            layout: Layout::Plain { start: None },
+            xattr_pos: POS as u64,
+            xattr_size: self.size,
+            dot_omitted: false,
+        }
+    }
+
+    fn run<T>(&mut self, use_it: impl FnOnce(Xattrs<'_, Bytes, Bytes>) -> T) -> T {
+        let body = self.body();
+        use_it(Xattrs {
+            inline: &mut self.space,
+            shared: &mut self.shared,
+            sb: &self.sb,
+            body: &body,
+            prefixes: &self.prefixes,
+        })
+    }
+
+    fn get(&mut self, index: u8, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let mut value = vec![0; 65535];
+        let size = self.run(|mut xattrs| xattrs.get(index, name.as_bytes(), None, xxh32))?;
+        let found =
+            self.run(|mut xattrs| xattrs.get(index, name.as_bytes(), Some(&mut value), xxh32))?;
+        assert_eq!(size, found, "asking for the size is the same");
+        Ok(match found {
+            Found::Missing => None,
+            Found::Value(len) => Some(value[..len].to_vec()),
+            Found::TooSmall(_) => panic!("no value is larger than 65535 bytes"),
+        })
+    }
+
+    fn list(&mut self) -> Result<Vec<String>, Error> {
+        let mut names = Vec::new();
+        self.run(|mut xattrs| {
+            xattrs.list(|name| {
+                let tail = [name.infix, name.suffix].concat();
+                let prefix = prefix_name(name.index).expect("a visible name");
+                names.push(prefix.to_owned() + &String::from_utf8_lossy(&tail));
+                Ok(())
+            })
+        })?;
+        Ok(names)
+    }
+
+    #[track_caller]
+    fn fails(&mut self, kind: Kind) {
+        assert_eq!(
+            self.get(1, "none").err().map(|error| error.kind),
+            Some(kind)
+        );
+        assert_eq!(self.list().err().map(|error| error.kind), Some(kind));
+    }
+}
+
+fn with_filter(filter: bool) -> Superblock {
+    superblock(|image| {
+        image
+            .u32(sb::COMPAT, if filter { 4 } else { 0 })
+            .u32(sb::XATTR, 2);
+    })
+}
+
+fn value(text: &str) -> Result<Option<Vec<u8>>, Error> {
+    Ok(Some(text.as_bytes().to_vec()))
+}
+
+#[test]
+fn inline_then_shared() {
+    let mut case = Case::new(
+        0,
+        &[
+            entry(1, "both", b"shared"),
+            entry(4, "t", b""),
+            entry(6, "selinux", b"label\0"),
+        ],
+        &[
+            entry(1, "a", b"1"),
+            entry(1, "both", b"inline"),
+            entry(2, "", b"acl"),
+        ],
+    );
+    assert_eq!(
+        case.list(),
+        Ok([
+            "user.a",
+            "user.both",
+            "system.posix_acl_access",
+            "user.both",
+            "trusted.t",
+            "security.selinux"
+        ]
+        .map(String::from)
+        .to_vec())
+    );
+    assert_eq!(case.get(1, "a"), value("1"));
+    assert_eq!(case.get(1, "both"), value("inline"));
+    assert_eq!(case.get(2, ""), value("acl"));
+    assert_eq!(case.get(4, "t"), value(""));
+    assert_eq!(case.get(6, "selinux"), value("label\0"));
+    for (index, name) in [
+        (1, ""),
+        (1, "aa"),
+        (1, "t"),
+        (4, "a"),
+        (4, "T"),
+        (3, ""),
+        (1, "bot"),
+    ] {
+        assert_eq!(case.get(index, name), Ok(None), "{index} {name}");
+    }
+}
+
+#[test]
+fn buffers() {
+    let mut case = Case::new(0, &[], &[entry(1, "a", b"12345")]);
+    for len in 0..8 {
+        let mut buf = vec![b'x'; len];
+        let found = case.run(|mut xattrs| xattrs.get(1, b"a", Some(&mut buf), xxh32));
+        if len < 5 {
+            assert_eq!(found, Ok(Found::TooSmall(5)));
+            assert_eq!(buf, vec![b'x'; len]);
+        } else {
+            assert_eq!(found, Ok(Found::Value(5)));
+            assert_eq!(buf[..5], *b"12345");
+        }
+    }
+}
+
+#[test]
+fn large_names_and_values() {
+    let name = "n".repeat(255);
+    let large = vec![7; 65535];
+    let mut case = Case::new(
+        0,
+        &[entry(1, &name, &large)],
+        &[entry(4, &name, &large), entry(1, "z", b"z")],
+    );
+    assert_eq!(case.get(1, &name), Ok(Some(large.clone())));
+    assert_eq!(case.get(4, &name), Ok(Some(large)));
+    assert_eq!(case.get(1, "z"), value("z"));
+    assert_eq!(case.get(1, &name[1..]), Ok(None));
+    // A difference in any byte is seen.
+    for at in 0..255 {
+        let mut other = name.clone().into_bytes();
+        other[at] = b'm';
+        let other = String::from_utf8(other).expect("ASCII");
+        assert_eq!(case.get(1, &other), Ok(None));
+    }
+    let error = case.get(1, &"n".repeat(256)).err();
+    assert_eq!(error.map(|error| error.errno()), Some(34));
+}
+
+#[test]
+fn no_xattrs() {
+    let mut case = Case::new(0, &[], &[]);
+    case.size = 0;
+    assert_eq!(case.get(1, "a"), Ok(None));
+    assert_eq!(case.list(), Ok(vec![]));
+    assert_eq!(case.space.reads, 0);
+}
+
+#[test]
+fn padding_is_skipped() {
+    let mut case = Case::new(0, &[], &[vec![0; 40], entry(1, "a", b"1"), vec![0; 8]]);
+    assert_eq!(case.list(), Ok(vec!["user.a".into()]));
+    assert_eq!(case.get(1, "a"), value("1"));
+}
+
+#[test]
+fn hidden_names() {
+    let hidden = [0, 5, 7, 42, 127].map(|index| entry(index, "hidden", b"1"));
+    let mut case = Case::new(0, &hidden, &hidden);
+    assert_eq!(case.list(), Ok(vec![]));
+}
+
+#[test]
+fn filter() {
+    let entries = [entry(1, "mime_type", b"text")];
+    for filter in [1 << 23, u32::MAX] {
+        let mut case = Case::new(filter, &[], &entries);
+        assert_eq!(case.get(1, "mime_type"), Ok(None));
+        assert_eq!(case.list(), Ok(vec!["user.mime_type".into()]));
+        case.sb = with_filter(false);
+        assert_eq!(case.get(1, "mime_type"), value("text"));
+    }
+    let mut case = Case::new(!(1 << 23), &[], &entries);
+    assert_eq!(case.get(1, "mime_type"), value("text"));
+    // It answers before anything behind the header is looked at.
+    case.space.u16(POS + 14, 0xffff);
+    assert_eq!(case.get(6, "selinux"), Ok(None));
+}
+
+/// A table of long prefixes from byte 64 on.
+fn prefixes(count: u8, records: &[&[u8]]) -> (Superblock, Bytes) {
+    let mut space = Bytes::zeroed(64);
+    for record in records {
+        let [lo, hi, ..] = record.len().to_le_bytes();
+        space.data.extend_from_slice(&[lo, hi]);
+        space.data.extend_from_slice(record);
+        space
+            .data
+            .resize(space.data.len().next_multiple_of(4), 0xcc);
+    }
+    let sb = superblock(|image| {
+        image
+            .u32(sb::COMPAT, 0x20)
+            .u8(sb::PREFIX_COUNT, count)
+            .u32(sb::PREFIX_START, 16)
+            .u8(sb::ISHARE, count - 1);
+    });
+    (sb, space)
+}
+
+fn load(count: u8, records: &[&[u8]]) -> Result<Vec<Prefix>, Error> {
+    let (sb, mut space) = prefixes(count, records);
+    let mut found = Vec::new();
+    read_prefixes(&mut space, &sb, |prefix| {
+        found.push(prefix);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+#[test]
+fn row_15_prefix_records() {
+    let longest = [b'p'; 256];
+    assert!(load(3, &[b"\x04overlay.", b"\x01", &longest]).is_ok());
+    let too_long = [b'p'; 257];
+    for bad in [&b""[..], &too_long] {
+        let error = load(2, &[b"\x04overlay.", bad]).err();
+        assert_eq!(error.map(|error| error.kind), Some(Kind::Corrupt));
+    }
+    let error = load(2, &[b"\x04overlay."]).err();
+    assert_eq!(error.map(|error| error.kind), Some(Kind::Errno(EIO)));
+    // An error of the sink ends it.
+    let (sb, mut space) = prefixes(1, &[b"\x04overlay."]);
+    let full = Error::os(12, "no memory");
+    assert_eq!(read_prefixes(&mut space, &sb, |_| Err(full)), Err(full));
+}
+
+#[test]
+fn long_prefixes() {
+    let mut case = Case::new(
+        0,
+        &[entry(0x81, "", b"shared")],
+        &[
+            entry(0x80, "opaque", b"y"),
+            entry(0x82, "x", b"none"),
+            entry(0xff, "x", b"none"),
+            entry(4, "overlay.z", b"z"),
+        ],
+    );
+    case.prefixes = load(2, &[b"\x04overlay.", b"\x01whole"]).expect("good prefixes");
+    assert_eq!(
+        case.list(),
+        Ok(
+            ["trusted.overlay.opaque", "trusted.overlay.z", "user.whole"]
+                .map(String::from)
+                .to_vec()
+        )
+    );
+    assert_eq!(case.get(4, "overlay.opaque"), value("y"));
+    assert_eq!(case.get(4, "overlay.z"), value("z"));
+    assert_eq!(case.get(1, "whole"), value("shared"));
+    for (index, name) in [
+        (1, "overlay.opaque"),
+        (4, "opaque"),
+        (4, "overlay."),
+        (4, "overlay"),
+        (1, "x"),
+    ] {
+        assert_eq!(case.get(index, name), Ok(None), "{index} {name}");
+    }
+}
+
+#[test]
+fn fingerprints() {
+    let get = |case: &mut Case, len: usize| {
+        let mut buf = vec![0; len];
+        let found = case.run(|mut xattrs| xattrs.fingerprint(Some(&mut buf), xxh32));
+        let size = case.run(|mut xattrs| xattrs.fingerprint(None, xxh32));
+        (found, size, buf)
+    };
+    let records: [&[u8]; 2] = [b"\x01other", b"\0erofs.fp\0cut"];
+    let of = |value: &[u8]| {
+        // Under its prefix, the infix cut at the NUL: an entry of its own is what matches.
+        let mut case = Case::new(0, &[], &[entry(0, "erofs.fp", value)]);
+        (case.sb, _) = prefixes(2, &records);
+        case.prefixes = load(2, &records).expect("good prefixes");
+        case
+    };
+    let mut case = of(b"sha256:x");
+    assert_eq!(get(&mut case, 64).0, Ok(Found::Value(8)));
+    assert_eq!(get(&mut case, 64).2[..8], *b"sha256:x");
+    assert_eq!(get(&mut case, 7).0, Ok(Found::TooSmall(8)));
+    assert_eq!(get(&mut case, 7).1, Ok(Found::Value(8)));
+    assert_eq!(case.list(), Ok(vec![]), "hidden");
+    for (len, usable) in [(0, false), (1, true), (4096, true), (4097, false)] {
+        let mut case = of(&vec![1; len]);
+        let found = if usable {
+            Found::Value(len)
+        } else {
+            Found::Missing
+        };
+        assert_eq!(get(&mut case, 65535).0, Ok(found), "{len}");
+        let small = if usable {
+            Found::TooSmall(len)
+        } else {
+            Found::Missing
+        };
+        assert_eq!(get(&mut case, 0).0, Ok(small), "{len}");
+    }
+    // As mkfs stores it: the prefix is the whole name.
+    let mut case = Case::new(0, &[], &[entry(0x80, "", b"digest")]);
+    (case.sb, _) = prefixes(1, &[b"\0erofs.fingerprint.v1"]);
+    case.prefixes = load(1, &[b"\0erofs.fingerprint.v1"]).expect("good prefixes");
+    assert_eq!(get(&mut case, 64).0, Ok(Found::Value(6)));
+    // No prefix table at hand, no feature, no xattrs.
+    case.prefixes.clear();
+    assert_eq!(get(&mut case, 64).0, Ok(Found::Missing));
+    case.sb = with_filter(false);
+    assert_eq!(get(&mut case, 64).0, Ok(Found::Missing));
+}
+
+#[test]
+fn row_34_header_only() {
+    let mut case = Case::new(0, &[], &[]);
+    assert_eq!(case.size, 12);
+    case.fails(Kind::Unsupported);
+}
+
+#[test]
+fn row_35_shared_count() {
+    let mut case = Case::new(0, &[], &[entry(1, "a", b"1")]);
+    assert_eq!(case.size, 20);
+    for (count, good) in [(2, true), (3, false), (255, false)] {
+        case.space
+            .u8(POS + 4, count)
+            .u32(POS + 12, 4)
+            .u32(POS + 16, 4);
+        if good {
+            assert_eq!(
+                case.get(1, "none").err().map(|error| error.errno()),
+                Some(EIO)
+            );
+        } else {
+            case.fails(Kind::Corrupt);
+        }
+    }
+}
+
+#[test]
+fn row_36_entry_beyond_the_body() {
+    let mut case = Case::new(0, &[], &[entry(1, "a", b"1"), entry(1, "b", b"2")]);
+    case.size -= 4;
+    case.fails(Kind::Corrupt);
+    // The ones before it are there.
+    assert_eq!(case.get(1, "a"), value("1"));
+    let mut case = Case::new(0, &[], &[entry(1, "a", b"1")]);
+    case.space.u16(POS + 14, 65535);
+    case.fails(Kind::Corrupt);
+    assert_eq!(
+        case.get(1, "a").err().map(|error| error.kind),
+        Some(Kind::Corrupt)
+    );
+}
+
+#[test]
+fn row_37_metabox_that_is_not_there() {
+    let mut case = Case::new(0, &[], &[entry(1, "a", b"1")]);
+    case.sb = superblock(|image| {
+        image.u32(sb::COMPAT, 8);
+    });
+    case.fails(Kind::Corrupt);
+    assert_eq!(case.get(1, "a"), value("1"), "found before");
+    case.sb = superblock(|image| {
+        image
+            .u32(sb::COMPAT, 8)
+            .u32(sb::INCOMPAT, 0x100)
+            .u8(sb::EXTSLOTS, 1);
+    });
+    assert_eq!(case.get(1, "none"), Ok(None));
+}
+
+#[test]
+fn row_38_shared_entry_beyond_its_space() {
+    for id in [100, u32::MAX] {
+        let mut case = Case::new(0, &[entry(1, "a", b"1")], &[]);
+        case.space.u32(POS + 12, id);
+        case.fails(Kind::Errno(EIO));
+    }
+    // Its name and its value as well.
+    let mut case = Case::new(0, &[entry(1, "a", b"1")], &[]);
+    case.shared.data.truncate(SHARED + 16 + 5);
+    assert_eq!(case.get(1, "a").err().map(|error| error.errno()), Some(EIO));
+    case.shared.data.truncate(SHARED + 16 + 4);
+    assert_eq!(case.get(1, "a").err().map(|error| error.errno()), Some(EIO));
+    assert_eq!(case.list().err().map(|error| error.errno()), Some(EIO));
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The counters of sharing in sysfs, for the module and for each mount. */
+#include "harness.h"
+
+#include <sys/stat.h>
+
+#define ALL "/sys/fs/erofs/sharing/"
+
+FIXTURE(counters) {
+};
+
+FIXTURE_SETUP(counters)
+{
+	ASSERT_EQ(0, private_mounts());
+	/* Nobody else shares meanwhile. */
+	ASSERT_EQ(0, read_number(ALL "shared_inodes"));
+	ASSERT_EQ(0, mount_image("share-a", "/mnt/a", DOMAIN));
+	ASSERT_EQ(0, mount_image("share-b", "/mnt/b", DOMAIN));
+}
+
+FIXTURE_TEARDOWN(counters)
+{
+}
+
+static long members_of(const char *dir)
+{
+	char name[DEV_LEN], path[128];
+	int err = sb_name(dir, name);
+
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), "/sys/fs/erofs/%s/sharing/members", name);
+	return read_number(path);
+}
+
+static void touch(const char *dir, const char *file)
+{
+	close(open_read(dir, file, 0));
+}
+
+TEST_F(counters, stat_joins_nobody_and_open_does)
+{
+	struct stat st;
+
+	ASSERT_EQ(0, stat("/mnt/a/common", &st));
+	ASSERT_EQ(0, stat("/mnt/b/common", &st));
+	EXPECT_EQ(0, read_number(ALL "shared_inodes"));
+	EXPECT_EQ(0, read_number(ALL "members"));
+	touch("/mnt/a", "common");
+	EXPECT_EQ(1, read_number(ALL "shared_inodes"));
+	EXPECT_EQ(1, read_number(ALL "members"));
+	EXPECT_EQ(1, members_of("/mnt/a"));
+	EXPECT_EQ(0, members_of("/mnt/b"));
+	touch("/mnt/b", "common");
+	touch("/mnt/b", "common");
+	touch("/mnt/b", "twin");
+	EXPECT_EQ(1, read_number(ALL "shared_inodes"));
+	EXPECT_EQ(3, read_number(ALL "members"));
+	EXPECT_EQ(2, members_of("/mnt/b"));
+	touch("/mnt/b", "tail");
+	EXPECT_EQ(2, read_number(ALL "shared_inodes"));
+	/* No fingerprint, no member. */
+	touch("/mnt/a", "empty");
+	touch("/mnt/a", "directory");
+	EXPECT_EQ(2, read_number(ALL "shared_inodes"));
+	EXPECT_EQ(1, members_of("/mnt/a"));
+}
+
+TEST_F(counters, pages)
+{
+	uint32_t crc;
+
+	EXPECT_EQ(0, read_number(ALL "pages"));
+	ASSERT_EQ(0, path_crc("/mnt/a", "common", &crc));
+	EXPECT_EQ(256, read_number(ALL "pages"));
+	ASSERT_EQ(0, path_crc("/mnt/b", "common", &crc));
+	EXPECT_EQ(256, read_number(ALL "pages"));
+	ASSERT_EQ(0, path_crc("/mnt/b", "tail", &crc));
+	EXPECT_EQ(258, read_number(ALL "pages"));
+	ASSERT_EQ(0, drop_caches(1));
+	EXPECT_EQ(0, read_number(ALL "pages"));
+}
+
+TEST_F(counters, everything_goes_with_the_mounts)
+{
+	uint32_t crc;
+
+	ASSERT_EQ(0, path_crc("/mnt/a", "common", &crc));
+	ASSERT_EQ(0, path_crc("/mnt/b", "common", &crc));
+	ASSERT_EQ(0, umount_at("/mnt/a"));
+	EXPECT_EQ(1, read_number(ALL "members"));
+	EXPECT_EQ(256, read_number(ALL "pages"));
+	ASSERT_EQ(0, umount_at("/mnt/b"));
+	EXPECT_EQ(0, read_number(ALL "members"));
+	EXPECT_EQ(0, read_number(ALL "shared_inodes"));
+	EXPECT_EQ(0, read_number(ALL "pages"));
+}
+
+TEST_F(counters, inode_reclaim_takes_members_and_leaves_pages)
+{
+	uint32_t crc;
+
+	ASSERT_EQ(0, path_crc("/mnt/a", "common", &crc));
+	for (int i = 0; i < 3; i++)
+		ASSERT_EQ(0, drop_caches(2));
+	EXPECT_EQ(0, read_number(ALL "members"));
+	EXPECT_EQ(1, read_number(ALL "shared_inodes"));
+	EXPECT_EQ(256, read_number(ALL "pages"));
+}
+
+TEST_HARNESS_MAIN

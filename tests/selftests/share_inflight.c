@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Reads that take long or fail on one image, while others come and go. A suspended device mapper target holds them. */
+#include "harness.h"
+
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+
+#define DM "selftest-inflight"
+#define COMMON_PAGES 256
+
+FIXTURE(inflight) {
+	uint32_t crc;
+	char dev[DEV_LEN];
+};
+
+FIXTURE_VARIANT(inflight) {
+	const char *image;
+};
+
+/* With chunks, a read needs metadata from the device first. */
+FIXTURE_VARIANT_ADD(inflight, flat) { .image = "share-b" };
+FIXTURE_VARIANT_ADD(inflight, chunks) { .image = "share-b-chunk" };
+
+/* B, with the given bad range, on the mapper device. */
+static int mount_b(const char *image, uint64_t bad_start, uint64_t bad_count, char dev[DEV_LEN])
+{
+	char loop[DEV_LEN];
+	int fd = attach_image(image, loop), err;
+
+	if (fd < 0)
+		return fd;
+	dm_suspend(DM, false);
+	dm_remove(DM);
+	err = dm_create(DM, loop, bad_start, bad_count, dev);
+	if (!err)
+		err = mount_at(dev, "/mnt/b", DOMAIN);
+	close(fd);
+	return err;
+}
+
+/* First sector and count of the data of the file on the image. */
+static int extent_of(const char *image, const char *file, uint64_t *start, uint64_t *count)
+{
+	struct {
+		struct fiemap head;
+		struct fiemap_extent extent;
+	} map = { .head = { .fm_length = FIEMAP_MAX_OFFSET, .fm_extent_count = 1 } };
+	int err = mount_image(image, "/mnt/where", NULL), fd;
+
+	if (err)
+		return err;
+	fd = open_read("/mnt/where", file, 0);
+	if (fd < 0 || ioctl(fd, FS_IOC_FIEMAP, &map))
+		return -EIO;
+	close(fd);
+	*start = map.extent.fe_physical / 512;
+	*count = map.extent.fe_length / 512;
+	return umount_at("/mnt/where");
+}
+
+FIXTURE_SETUP(inflight)
+{
+	ASSERT_EQ(0, private_mounts());
+	ASSERT_EQ(0, mount_image("share-a-private", "/mnt/private", NULL));
+	ASSERT_EQ(0, path_crc("/mnt/private", "common", &self->crc));
+	ASSERT_EQ(0, mount_image("share-a", "/mnt/a", DOMAIN));
+}
+
+FIXTURE_TEARDOWN(inflight)
+{
+	dm_suspend(DM, false);
+	umount_at("/mnt/b");
+	dm_remove(DM);
+}
+
+static int read_common(const void *dir)
+{
+	uint32_t crc;
+
+	return -path_crc(dir, "common", &crc);
+}
+
+static int unmount_b(const void *arg)
+{
+	(void)arg;
+	return -umount_at("/mnt/b");
+}
+
+/* Opened once, so that B is the newest member, and closed again. */
+static void join(const char *dir)
+{
+	char byte;
+	int fd = open_read(dir, "tiny", 0);
+
+	if (pread(fd, &byte, 1, 0) != 1)
+		perror(dir);
+	close(fd);
+	close(open_read(dir, "common", 0));
+}
+
+TEST_F(inflight, W3_reading_one_image_needs_no_other)
+{
+	pid_t reader, unmounter;
+
+	ASSERT_EQ(0, mount_b(variant->image, 0, 0, self->dev));
+	join("/mnt/a");
+	join("/mnt/b");
+	ASSERT_EQ(0, drop_caches(1));
+	ASSERT_EQ(0, dm_suspend(DM, true));
+	reader = spawn(read_common, "/mnt/a");
+	EXPECT_EQ(0, wait_child(reader, 20));
+	unmounter = spawn(unmount_b, NULL);
+	EXPECT_EQ(0, wait_child(unmounter, 20));
+	/* Where the reader did take B, this is when its superblock is gone. */
+	ASSERT_EQ(0, dm_suspend(DM, false));
+	sleep(1);
+}
+
+TEST_F(inflight, W4_unmount_waits_for_its_reads)
+{
+	pid_t reader, unmounter;
+	uint32_t crc;
+
+	ASSERT_EQ(0, mount_b(variant->image, 0, 0, self->dev));
+	join("/mnt/b");
+	/* Metadata may come; the data of the file is not there yet. */
+	ASSERT_EQ(0, mount_image("share-b-private", "/mnt/other", NULL));
+	ASSERT_EQ(0, dm_suspend(DM, true));
+	reader = spawn(read_common, "/mnt/b");
+	sleep(1);
+	/* The reader and its file go, the request stays. */
+	kill(reader, SIGKILL);
+	ASSERT_EQ(256 + SIGKILL, wait_child(reader, 20));
+	unmounter = spawn(unmount_b, NULL);
+	EXPECT_EQ(-ETIMEDOUT, wait_child(unmounter, 3));
+	ASSERT_EQ(0, dm_suspend(DM, false));
+	EXPECT_EQ(0, wait_child(unmounter, 20));
+	EXPECT_EQ(0, dm_remove(DM));
+	EXPECT_EQ(0, path_crc("/mnt/a", "common", &crc));
+	EXPECT_EQ(self->crc, crc);
+}
+
+/* As before, and no other member is left to keep the domain. */
+TEST_F(inflight, last_unmount_waits_for_its_reads)
+{
+	pid_t reader, unmounter;
+
+	ASSERT_EQ(0, mount_b(variant->image, 0, 0, self->dev));
+	ASSERT_EQ(0, umount_at("/mnt/a"));
+	join("/mnt/b");
+	ASSERT_EQ(0, dm_suspend(DM, true));
+	reader = spawn(read_common, "/mnt/b");
+	sleep(1);
+	kill(reader, SIGKILL);
+	ASSERT_EQ(256 + SIGKILL, wait_child(reader, 20));
+	unmounter = spawn(unmount_b, NULL);
+	EXPECT_EQ(-ETIMEDOUT, wait_child(unmounter, 3));
+	ASSERT_EQ(0, dm_suspend(DM, false));
+	EXPECT_EQ(0, wait_child(unmounter, 20));
+	EXPECT_EQ(0, dm_remove(DM));
+}
+
+/* A page that B is filling is waited for, and then there for both. */
+TEST_F(inflight, reader_waits_for_a_page_that_another_image_fills)
+{
+	pid_t slow, reader;
+	uint32_t crc;
+
+	ASSERT_EQ(0, mount_b(variant->image, 0, 0, self->dev));
+	join("/mnt/b");
+	join("/mnt/a");
+	ASSERT_EQ(0, drop_caches(1));
+	ASSERT_EQ(0, dm_suspend(DM, true));
+	slow = spawn(read_common, "/mnt/b");
+	sleep(1);
+	reader = spawn(read_common, "/mnt/a");
+	sleep(1);
+	ASSERT_EQ(0, dm_suspend(DM, false));
+	EXPECT_EQ(0, wait_child(reader, 20));
+	EXPECT_EQ(0, wait_child(slow, 20));
+	EXPECT_EQ(COMMON_PAGES, frames_shared("/mnt/a", "common", "/mnt/b", "common", COMMON_PAGES));
+	EXPECT_EQ(0, path_crc("/mnt/a", "common", &crc));
+	EXPECT_EQ(self->crc, crc);
+}
+
+TEST_F(inflight, W6_bad_sectors_of_one_image_do_not_harm_others)
+{
+	uint64_t start, count;
+	uint32_t crc;
+
+	ASSERT_EQ(0, extent_of(variant->image, "common", &start, &count));
+	ASSERT_EQ(0, mount_b(variant->image, start, count, self->dev));
+	join("/mnt/a");
+	join("/mnt/b");
+	EXPECT_EQ(0, path_crc("/mnt/a", "common", &crc));
+	EXPECT_EQ(self->crc, crc);
+	/* Their pages now serve B as well. */
+	EXPECT_EQ(0, path_crc("/mnt/b", "common", &crc));
+	EXPECT_EQ(self->crc, crc);
+	EXPECT_EQ(0, umount_at("/mnt/b"));
+}
+
+/* What B cannot read is an error for B's reader alone, and once A has read it for nobody. */
+TEST_F(inflight, failed_page_is_read_again_through_the_healthy_image)
+{
+	uint64_t start, count;
+	uint32_t crc;
+
+	ASSERT_EQ(0, extent_of(variant->image, "common", &start, &count));
+	ASSERT_EQ(0, mount_b(variant->image, start, count, self->dev));
+	ASSERT_EQ(0, umount_at("/mnt/a"));
+	EXPECT_EQ(-EIO, path_crc("/mnt/b", "common", &crc));
+	ASSERT_EQ(0, mount_image("share-a", "/mnt/a", DOMAIN));
+	EXPECT_EQ(0, path_crc("/mnt/a", "common", &crc));
+	EXPECT_EQ(self->crc, crc);
+	EXPECT_EQ(0, path_crc("/mnt/b", "common", &crc));
+	EXPECT_EQ(self->crc, crc);
+}
+
+TEST_HARNESS_MAIN

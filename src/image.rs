@@ -43,7 +43,6 @@ pub(crate) struct Erofs;
 
 static INODES: InodeCache<Erofs> = InodeCache::new();
 
-
 /// What all mounts share.
 pub(crate) struct Module {
     /// Domains of page-cache sharing.

@@ -91,8 +91,7 @@ impl Source for Content<'_> {
         if self.run.peek(pos, buf) {
             return Ok(());
         }
-        self.read_on(pos, buf).map_err(|e| {
-            format::Error::os(e.to_errno().wrapping_neg(), "cannot read directory")
-        })
+        self.read_on(pos, buf)
+            .map_err(|e| format::Error::os(e.to_errno().wrapping_neg(), "cannot read directory"))
     }
 }

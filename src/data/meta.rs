@@ -33,8 +33,8 @@ impl<'a> Meta<'a> {
 impl Source for Meta<'_> {
     #[inline(always)]
     fn read(&mut self, pos: u64, buf: &mut [u8]) -> format::Result<()> {
-        self.0.read(pos, buf).map_err(|e| {
-            format::Error::os(e.to_errno().wrapping_neg(), "cannot read metadata")
-        })
+        self.0
+            .read(pos, buf)
+            .map_err(|e| format::Error::os(e.to_errno().wrapping_neg(), "cannot read metadata"))
     }
 }

@@ -93,8 +93,12 @@ impl Volume {
         let error = errno(&fault);
         // A signal or a lack of memory says nothing about the image.
         if error != ENOMEM && error != EINTR && error != ENAMETOOLONG && error != ERANGE {
-            self.log
-                .error(fmt!("{} @ nid {} ({})", fault.what, nid.0, error.to_errno()));
+            self.log.error(fmt!(
+                "{} @ nid {} ({})",
+                fault.what,
+                nid.0,
+                error.to_errno()
+            ));
         }
         error
     }

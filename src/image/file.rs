@@ -55,10 +55,7 @@ impl FileMap for Erofs {
 impl Fill for Erofs {
     type SharedFs = SharedFs;
 
-    fn with_member(
-        shared: &Inode<SharedFs>,
-        fill: impl FnOnce(&File<'_>) -> Result,
-    ) -> Result {
+    fn with_member(shared: &Inode<SharedFs>, fill: impl FnOnce(&File<'_>) -> Result) -> Result {
         with_member(shared, fill)
     }
 }

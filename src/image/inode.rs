@@ -3,6 +3,10 @@
 //! From a nid to an inode of the VFS.
 
 use super::Erofs;
+use crate::data::{
+    file::File,
+    volume::Volume, //
+};
 use crate::format::{
     inode::{
         self,
@@ -13,10 +17,6 @@ use crate::format::{
     },
     symlink,
     Source, //
-};
-use crate::data::{
-    file::File,
-    volume::Volume, //
 };
 use crate::vfs::{
     inode::{

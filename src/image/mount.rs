@@ -119,10 +119,14 @@ impl Mountable for Erofs {
         let nid = volume.sb.root_nid;
         let root = super::inode::get(sb, nid)?;
         if !super::inode::is_directory(&root) {
-            volume.log.error(fmt!("rootino(nid {}) is not a directory", nid.0));
+            volume
+                .log
+                .error(fmt!("rootino(nid {}) is not a directory", nid.0));
             return Err(EINVAL);
         }
-        volume.log.info(fmt!("mounted with root inode @ nid {}.", nid.0));
+        volume
+            .log
+            .info(fmt!("mounted with root inode @ nid {}.", nid.0));
         Ok(root)
     }
 
@@ -141,11 +145,7 @@ impl Mountable for Erofs {
         })
     }
 
-    fn remounted(
-        sb: &SuperBlock<Self>,
-        options: &Options,
-        log: &mut MountLog<'_>,
-    ) -> Result {
+    fn remounted(sb: &SuperBlock<Self>, options: &Options, log: &mut MountLog<'_>) -> Result {
         let image = sb.data();
         let same = same_for_ever(sb, options)
             && options.user_xattr == image.shows_user_xattrs()
@@ -157,11 +157,7 @@ impl Mountable for Erofs {
         Err(EBUSY)
     }
 
-    fn reconfigure(
-        sb: &SuperBlock<Self>,
-        options: &Options,
-        log: &mut MountLog<'_>,
-    ) -> Result {
+    fn reconfigure(sb: &SuperBlock<Self>, options: &Options, log: &mut MountLog<'_>) -> Result {
         if !same_for_ever(sb, options) {
             log.error(fmt!(
                 "fsoffset, inode_share and domain_id cannot be changed on remount"
@@ -211,7 +207,9 @@ fn read_superblock(sb: &SuperBlock<Erofs>, fsoffset: u64) -> Result<Superblock> 
         return Err(EOPNOTSUPP);
     }
     if raw.has_48bit() {
-        log.info(fmt!("EXPERIMENTAL 48-bit layout support in use. Use at your own risk!"));
+        log.info(fmt!(
+            "EXPERIMENTAL 48-bit layout support in use. Use at your own risk!"
+        ));
     }
     Ok(raw)
 }
@@ -225,9 +223,9 @@ fn read_prefixes(volume: &Volume) -> Result<KVec<xattr::Prefix>> {
     }
     if xattr::prefix_space(sb) != PrefixSpace::Primary {
         // Names with these prefixes are skipped, as those with an unknown index are.
-        volume
-            .log
-            .info(fmt!("xattr prefixes in the packed inode are not supported yet"));
+        volume.log.info(fmt!(
+            "xattr prefixes in the packed inode are not supported yet"
+        ));
         return Ok(prefixes);
     }
     prefixes.reserve(usize::from(sb.xattr_prefix_count), GFP_KERNEL)?;
@@ -250,13 +248,13 @@ fn enter_domain(
         return Ok(None);
     };
     if volume.sb.ishare_prefix.is_none() {
-        volume
-            .log
-            .info(fmt!("on-disk ishare xattrs not found. Turning off inode_share."));
+        volume.log.info(fmt!(
+            "on-disk ishare xattrs not found. Turning off inode_share."
+        ));
         return Ok(None);
     }
-    volume
-        .log
-        .info(fmt!("EXPERIMENTAL EROFS page cache share support in use. Use at your own risk!"));
+    volume.log.info(fmt!(
+        "EXPERIMENTAL EROFS page cache share support in use. Use at your own risk!"
+    ));
     domains.enter(id).map(Some)
 }

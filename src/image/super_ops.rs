@@ -61,7 +61,9 @@ impl SuperOps for Erofs {
         });
         out.text(c",noacl");
         if image.volume.sb.algorithms != 0 {
-            out.text(options::cache_strategy_name(image.cache_strategy.load(Relaxed)));
+            out.text(options::cache_strategy_name(
+                image.cache_strategy.load(Relaxed),
+            ));
         }
         let fsoffset = sb.options().fsoffset;
         if fsoffset != 0 {

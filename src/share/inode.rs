@@ -135,7 +135,10 @@ impl Members {
     pub(super) fn count(&self, volume: Option<&Arc<Volume>>) -> usize {
         let list = self.list.lock();
         match volume {
-            Some(volume) => list.iter().filter(|m| Arc::ptr_eq(&m.volume, volume)).count(),
+            Some(volume) => list
+                .iter()
+                .filter(|m| Arc::ptr_eq(&m.volume, volume))
+                .count(),
             None => list.len(),
         }
     }

@@ -69,10 +69,7 @@ pub(crate) struct Mount {
 const NAME: &CStr = c"sharing";
 
 /// Shows the numbers of the whole module in `dir`.
-pub(crate) fn show_module(
-    dir: &Arc<Dir>,
-    domains: &Arc<Domains>,
-) -> Result<Numbers<Arc<Domains>>> {
+pub(crate) fn show_module(dir: &Arc<Dir>, domains: &Arc<Domains>) -> Result<Numbers<Arc<Domains>>> {
     Numbers::new(
         dir,
         NAME,

@@ -148,6 +148,10 @@ impl<T: Fill> Table<T> {
     }
 
     /// Called by `filemap_read_folio()`. The folio is locked.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `address_space_operations.read_folio`, for the own pages of an inode of `T`.
     unsafe extern "C" fn read_folio_own(
         _file: *mut bindings::file,
         folio: *mut bindings::folio,
@@ -161,6 +165,10 @@ impl<T: Fill> Table<T> {
     }
 
     /// Called by `read_pages()`. What it leaves is read again by `read_folio`, which reports the error.
+    ///
+    /// # Safety
+    ///
+    /// `ra` must be that of `address_space_operations.readahead`, for the own pages of an inode of `T`.
     unsafe extern "C" fn readahead_own(ra: *mut bindings::readahead_control) {
         // SAFETY: This table is only that of inodes of `T`.
         let inode = unsafe { Inode::<T>::from_raw((*(*ra).mapping).host) };
@@ -169,6 +177,10 @@ impl<T: Fill> Table<T> {
     }
 
     /// Called by `filemap_read_folio()`. The folio is locked.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `address_space_operations.read_folio`, for shared pages of `T`'s.
     unsafe extern "C" fn read_folio_shared(
         file: *mut bindings::file,
         folio: *mut bindings::folio,
@@ -198,6 +210,10 @@ impl<T: Fill> Table<T> {
     }
 
     /// Called by `read_pages()`.
+    ///
+    /// # Safety
+    ///
+    /// `ra` must be that of `address_space_operations.readahead`, for shared pages of `T`'s.
     unsafe extern "C" fn readahead_shared(ra: *mut bindings::readahead_control) {
         // SAFETY: The readahead is ours during the call.
         let (file, mapping) = unsafe { ((*ra).file, (*ra).mapping) };

@@ -72,6 +72,10 @@ impl<T: Internal> Type<T> {
     }
 
     /// Called by `fs_context_for_mount()`.
+    ///
+    /// # Safety
+    ///
+    /// `fc` must be a new context, as `file_system_type.init_fs_context` gets it.
     unsafe extern "C" fn init(fc: *mut bindings::fs_context) -> c_int {
         from_result(|| {
             // SAFETY: The context is ours while it is set up.
@@ -106,9 +110,8 @@ impl<T: Internal> Instance<T> {
     /// Makes a superblock whose mappings read ahead as `bdi` says.
     pub(crate) fn new(bdi: &Bdi) -> Result<Self> {
         // SAFETY: The type is set up, and a static.
-        let fc = from_err_ptr(unsafe {
-            bindings::fs_context_for_mount(T::fs_type().inner.get(), 0)
-        })?;
+        let fc =
+            from_err_ptr(unsafe { bindings::fs_context_for_mount(T::fs_type().inner.get(), 0) })?;
         // SAFETY: The context is ours.
         let made = to_result(unsafe { bindings::vfs_get_tree(fc) });
         // SAFETY: As above.
@@ -154,6 +157,11 @@ impl<T> Drop for Instance<T> {
 impl<T: Internal> SuperBlock<T> {
     /// Calls `f` with each regular file in memory, and the number of its pages. Spinlocks are held meanwhile.
     pub(crate) fn for_each_file<F: FnMut(&Inode<T>, u64)>(&self, mut f: F) {
+        /// Calls the closure `f` with one file.
+        ///
+        /// # Safety
+        ///
+        /// `inode` must be a ready inode of `T`, locked, and `f` a pointer to the closure.
         unsafe extern "C" fn call<T: Internal, F: FnMut(&Inode<T>, u64)>(
             inode: *mut bindings::inode,
             f: *mut c_void,

@@ -105,6 +105,10 @@ pub(super) unsafe fn submit_read(
 }
 
 /// Ends a read. Called by `bio_endio()`, in any context.
+///
+/// # Safety
+///
+/// `bio` must be one that `submit_read` has submitted, completed.
 unsafe extern "C" fn end_read(bio: *mut bindings::bio) {
     // SAFETY: The block layer gives the bio back.
     if unsafe { (*bio).bi_status } == 0 {
@@ -121,6 +125,10 @@ unsafe extern "C" fn end_read(bio: *mut bindings::bio) {
 }
 
 /// Ends a failed read, on the workqueue.
+///
+/// # Safety
+///
+/// `work` must be one that `end_read` has queued.
 unsafe extern "C" fn fail_read(work: *mut bindings::work_struct) {
     // SAFETY: Queued by `end_read`.
     unsafe { finish(work.byte_add(offset_of!(ReadBio, bio)).cast()) };

@@ -43,19 +43,22 @@ impl DirEmitter<'_> {
         };
         // SAFETY: The context is live, and `name` has `len` bytes. The type is an `FT_*` number; unknown ones
         // are `DT_UNKNOWN`.
-        unsafe { bindings::erofs_helper_dir_emit(self.ctx, name.as_ptr().cast(), len, ino, file_type) }
+        unsafe {
+            bindings::erofs_helper_dir_emit(self.ctx, name.as_ptr().cast(), len, ino, file_type)
+        }
     }
 
     /// Starts reading `mapping` from byte `pos` on, `len` bytes, on behalf of this reader.
     pub(crate) fn read_ahead(&mut self, mapping: &Mapping, pos: u64, len: u64) {
         let first = pos >> PAGE_SHIFT;
-        let pages = pos.saturating_add(len).div_ceil(PAGE_SIZE as u64).saturating_sub(first);
+        let pages = pos
+            .saturating_add(len)
+            .div_ceil(PAGE_SIZE as u64)
+            .saturating_sub(first);
         // A single page is read when it is needed.
         if let (Ok(first), Ok(pages @ 2..)) = (usize::try_from(first), usize::try_from(pages)) {
             // SAFETY: The file is open and its position locked, so its readahead state is ours.
-            unsafe {
-                bindings::erofs_helper_read_ahead(mapping.as_raw(), self.file, first, pages)
-            };
+            unsafe { bindings::erofs_helper_read_ahead(mapping.as_raw(), self.file, first, pages) };
         }
     }
 
@@ -93,6 +96,10 @@ impl<T: DirOps> Table<T> {
     };
 
     /// Called by `iterate_dir()`, with the directory locked shared.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `file_operations.iterate_shared`, for a directory of `T`.
     unsafe extern "C" fn iterate(
         file: *mut bindings::file,
         ctx: *mut bindings::dir_context,

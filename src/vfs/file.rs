@@ -42,6 +42,10 @@ unsafe fn inode_of<'a, T: FileSystem>(file: *mut bindings::file) -> &'a Inode<T>
 }
 
 /// `ioctl(2)` on files and directories; the only command takes a pointer, so 32-bit callers may use it too.
+///
+/// # Safety
+///
+/// The arguments must be those of `file_operations.unlocked_ioctl`, for a file of `T`.
 pub(super) unsafe extern "C" fn ioctl<T: FileOps>(
     file: *mut bindings::file,
     cmd: c_uint,
@@ -62,9 +66,7 @@ pub(super) unsafe extern "C" fn ioctl<T: FileOps>(
         }
         let size = len.saturating_add(1).min(text.len());
         // SAFETY: `text` has `size` bytes; the other side is a user address, checked by the callee.
-        let e = unsafe {
-            bindings::erofs_helper_copy_to_user(arg, text.as_ptr().cast(), size)
-        };
+        let e = unsafe { bindings::erofs_helper_copy_to_user(arg, text.as_ptr().cast(), size) };
         kernel::error::to_result(e).map(|()| 0)
     });
     done as c_long
@@ -88,6 +90,10 @@ impl<T: FileOps + iomap::FileMap> Table<T> {
     };
 
     /// Called by `do_dentry_open()`, which has set `f_mapping` from the inode before, and looks at it afterwards.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `file_operations.open`, for a file of `T`.
     unsafe extern "C" fn open(raw: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: The VFS passes a ready inode of `T`.
         let inode = unsafe { Inode::<T>::from_raw(raw) };
@@ -103,6 +109,10 @@ impl<T: FileOps + iomap::FileMap> Table<T> {
     }
 
     /// Called by `vfs_read()` and its kin.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `file_operations.read_iter`, for a file of `T`.
     unsafe extern "C" fn read_iter(
         iocb: *mut bindings::kiocb,
         to: *mut bindings::iov_iter,
@@ -123,11 +133,11 @@ impl<T: FileOps + iomap::FileMap> Table<T> {
     }
 
     /// Called by `vfs_llseek()`. Asks the image's own inode: the mapping's may be a shared one.
-    unsafe extern "C" fn llseek(
-        file: *mut bindings::file,
-        offset: i64,
-        whence: c_int,
-    ) -> i64 {
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `file_operations.llseek`, for a file of `T`.
+    unsafe extern "C" fn llseek(file: *mut bindings::file, offset: i64, whence: c_int) -> i64 {
         // SAFETY: The VFS passes an open file of `T`.
         let inode = unsafe { inode_of::<T>(file) };
         let found = match u32::try_from(whence) {

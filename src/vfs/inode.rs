@@ -72,6 +72,10 @@ impl<T: FileSystem> Slot<T> {
     }
 
     /// Runs once per slab object, not per inode.
+    ///
+    /// # Safety
+    ///
+    /// `object` must be a new object of the slab cache that `create` makes.
     unsafe extern "C" fn construct(object: *mut c_void) {
         // SAFETY: The slab allocator hands an object of the size that the cache was made with.
         let inode = unsafe { object.byte_add(offset_of!(Self, vfs)) };
@@ -107,11 +111,7 @@ impl<T: FileSystem> InodeCache<T> {
         let size = u32::try_from(size_of::<Slot<T>>())?;
         // SAFETY: `name` lives for ever, and `construct` accepts objects of this size.
         let cache = unsafe {
-            bindings::erofs_helper_inode_cache(
-                name.as_char_ptr(),
-                size,
-                Some(Slot::<T>::construct),
-            )
+            bindings::erofs_helper_inode_cache(name.as_char_ptr(), size, Some(Slot::<T>::construct))
         };
         if cache.is_null() {
             return Err(ENOMEM);
@@ -127,6 +127,10 @@ impl<T: FileSystem> InodeCache<T> {
     }
 
     /// `super_operations.alloc_inode`: called by `alloc_inode()` in fs/inode.c.
+    ///
+    /// # Safety
+    ///
+    /// `sb` must be a superblock of `T`, as `super_operations.alloc_inode` gets it.
     pub(super) unsafe extern "C" fn alloc(sb: *mut bindings::super_block) -> *mut bindings::inode {
         let cache = T::inode_cache().as_raw();
         // SAFETY: The VFS passes a live superblock; the cache outlives every superblock of this filesystem.
@@ -146,6 +150,10 @@ impl<T: FileSystem> InodeCache<T> {
     }
 
     /// `super_operations.free_inode`: an RCU callback, called when nobody can find the inode any more.
+    ///
+    /// # Safety
+    ///
+    /// `inode` must come from `alloc`, and have no users left, as in `super_operations.free_inode`.
     pub(super) unsafe extern "C" fn free(inode: *mut bindings::inode) {
         // SAFETY: The VFS passes an inode that `alloc` returned.
         let slot = unsafe { Slot::<T>::of(inode) };
@@ -364,14 +372,20 @@ impl<T: FileSystem> New<T> {
         unsafe { bindings::erofs_helper_inode_set_ids(inode, a.uid, a.gid) };
         // SAFETY: See above.
         unsafe {
-            ((*inode).i_atime_sec, (*inode).i_ctime_sec, (*inode).i_mtime_sec) =
-                (a.mtime, a.mtime, a.mtime)
+            (
+                (*inode).i_atime_sec,
+                (*inode).i_ctime_sec,
+                (*inode).i_mtime_sec,
+            ) = (a.mtime, a.mtime, a.mtime)
         };
         let nsec = a.mtime_nsec;
         // SAFETY: See above.
         unsafe {
-            ((*inode).i_atime_nsec, (*inode).i_ctime_nsec, (*inode).i_mtime_nsec) =
-                (nsec, nsec, nsec)
+            (
+                (*inode).i_atime_nsec,
+                (*inode).i_ctime_nsec,
+                (*inode).i_mtime_nsec,
+            ) = (nsec, nsec, nsec)
         };
         Ok(())
     }
@@ -432,6 +446,11 @@ impl<T: FileSystem> Drop for New<T> {
 struct Wanted<T: FileSystem>(Option<T::Key>);
 
 impl<T: FileSystem> Wanted<T> {
+    /// Whether `inode` is the one. Called by `find_inode()`.
+    ///
+    /// # Safety
+    ///
+    /// `inode` must be hashed and of `T`, `wanted` a `Wanted<T>`, as `get_inode` sees to.
     unsafe extern "C" fn test(inode: *mut bindings::inode, wanted: *mut c_void) -> c_int {
         // SAFETY: The VFS passes hashed inodes of the superblock that `get` was called for.
         let slot = unsafe { Slot::<T>::of(inode) };
@@ -443,6 +462,11 @@ impl<T: FileSystem> Wanted<T> {
         c_int::from(wanted.0.as_ref() == Some(key))
     }
 
+    /// Gives a new inode its key. Called by `inode_insert5()`.
+    ///
+    /// # Safety
+    ///
+    /// `inode` must be new and of `T`, `wanted` a `Wanted<T>`, as `get_inode` sees to.
     unsafe extern "C" fn set(inode: *mut bindings::inode, wanted: *mut c_void) -> c_int {
         // SAFETY: As in `test`.
         let slot = unsafe { Slot::<T>::of(inode) };

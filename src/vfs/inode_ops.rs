@@ -74,6 +74,10 @@ impl<T: InodeOps + xattr::Operations + iomap::FileMap> Table<T> {
     };
 
     /// Called by `__lookup_slow()` and `lookup_open()`, with the directory locked at least shared.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `inode_operations.lookup`, for a directory of `T`.
     unsafe extern "C" fn lookup(
         dir: *mut bindings::inode,
         dentry: *mut bindings::dentry,
@@ -97,6 +101,10 @@ impl<T: InodeOps + xattr::Operations + iomap::FileMap> Table<T> {
     }
 
     /// Called by `vfs_getattr_nosec()`.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `inode_operations.getattr`, for an inode of `T`.
     unsafe extern "C" fn getattr(
         idmap: *mut bindings::mnt_idmap,
         path: *const bindings::path,

@@ -167,6 +167,10 @@ impl<E: Extents> ReadTable<E> {
     }
 
     /// Called by `iomap_iter()`.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `iomap_ops.iomap_begin`, in an iteration that this table was made for.
     unsafe extern "C" fn begin(
         _inode: *mut bindings::inode,
         pos: i64,
@@ -179,7 +183,13 @@ impl<E: Extents> ReadTable<E> {
         let state = unsafe { Self::iteration(map) };
         // SAFETY: The map is ours during the call.
         let map = unsafe { &mut *map };
-        match fill(state.source, pos.unsigned_abs(), len.unsigned_abs(), true, map) {
+        match fill(
+            state.source,
+            pos.unsigned_abs(),
+            len.unsigned_abs(),
+            true,
+            map,
+        ) {
             Ok(page) => {
                 state.page = page;
                 0
@@ -192,6 +202,10 @@ impl<E: Extents> ReadTable<E> {
     }
 
     /// Called by `iomap_iter()` when the extent's bytes are copied or submitted.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `iomap_ops.iomap_end`, in an iteration that this table was made for.
     unsafe extern "C" fn end(
         _inode: *mut bindings::inode,
         _pos: i64,
@@ -207,6 +221,10 @@ impl<E: Extents> ReadTable<E> {
     }
 
     /// Called by iomap's buffered read for each bio.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `iomap_read_ops.submit_read`, in an iteration that this table was made for.
     unsafe extern "C" fn submit_read(
         iter: *const bindings::iomap_iter,
         ctx: *mut bindings::iomap_read_folio_ctx,
@@ -228,6 +246,10 @@ impl<T: FileMap> ReportTable<T> {
     };
 
     /// Called by `iomap_iter()`.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `iomap_ops.iomap_begin`, in an iteration that this table was made for.
     unsafe extern "C" fn begin(
         inode: *mut bindings::inode,
         pos: i64,
@@ -240,9 +262,7 @@ impl<T: FileMap> ReportTable<T> {
         let source = T::source(unsafe { Inode::from_raw(inode) });
         // SAFETY: The map is ours during the call.
         let map = unsafe { &mut *map };
-        from_result(|| {
-            fill(&source, pos.unsigned_abs(), len.unsigned_abs(), false, map).map(|_| 0)
-        })
+        from_result(|| fill(&source, pos.unsigned_abs(), len.unsigned_abs(), false, map).map(|_| 0))
     }
 }
 
@@ -259,6 +279,10 @@ pub(super) fn seek_data<T: FileMap>(inode: &Inode<T>, offset: i64) -> i64 {
 }
 
 /// `inode_operations.fiemap`.
+///
+/// # Safety
+///
+/// The arguments must be those of `inode_operations.fiemap`, for an inode of `T`.
 pub(super) unsafe extern "C" fn fiemap<T: FileMap>(
     inode: *mut bindings::inode,
     info: *mut bindings::fiemap_extent_info,
@@ -270,6 +294,10 @@ pub(super) unsafe extern "C" fn fiemap<T: FileMap>(
 }
 
 /// `address_space_operations.bmap` of a mapping that is `T`'s own.
+///
+/// # Safety
+///
+/// The arguments must be those of `address_space_operations.bmap`, for the own pages of an inode of `T`.
 pub(super) unsafe extern "C" fn bmap<T: FileMap>(
     mapping: *mut bindings::address_space,
     block: bindings::sector_t,

@@ -30,7 +30,10 @@ impl Log {
     /// A log for the mount named `id`, which is cut to 31 bytes.
     pub(crate) fn new(id: &CStr) -> impl PinInit<Self> + use<> {
         let mut copy = [0; Self::ID_LEN];
-        for (to, from) in copy.iter_mut().zip(id.to_bytes().iter().take(Self::ID_LEN - 1)) {
+        for (to, from) in copy
+            .iter_mut()
+            .zip(id.to_bytes().iter().take(Self::ID_LEN - 1))
+        {
             *to = *from;
         }
         pin_init!(Self {

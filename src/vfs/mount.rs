@@ -107,11 +107,7 @@ pub(crate) trait Mountable: FileSystem {
     fn options(sb: &SuperBlock<Self>) -> Result<Self::Options>;
 
     /// Called when the device is mounted already: may this mount, with `options`, be the same one?
-    fn remounted(
-        sb: &SuperBlock<Self>,
-        options: &Self::Options,
-        log: &mut MountLog<'_>,
-    ) -> Result;
+    fn remounted(sb: &SuperBlock<Self>, options: &Self::Options, log: &mut MountLog<'_>) -> Result;
 
     /// Changes the options in effect.
     fn reconfigure(
@@ -210,6 +206,10 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
     };
 
     /// Called by `alloc_fs_context()`.
+    ///
+    /// # Safety
+    ///
+    /// `fc` must be a new context of `T`, as `file_system_type.init_fs_context` gets it.
     unsafe extern "C" fn init(fc: *mut bindings::fs_context) -> c_int {
         from_result(|| {
             // SAFETY: The context is ours while it is set up.
@@ -236,6 +236,10 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
     }
 
     /// Called by `put_fs_context()`. A superblock that was made has taken the mount out of the context.
+    ///
+    /// # Safety
+    ///
+    /// `fc` must be a context of `T`, as `fs_context_operations.free` gets it.
     unsafe extern "C" fn free(fc: *mut bindings::fs_context) {
         // SAFETY: The context is ours while it is freed.
         let mount = unsafe { (*fc).s_fs_info }.cast::<Mount<T>>();
@@ -246,6 +250,10 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
     }
 
     /// Called by `vfs_parse_fs_param()`, with the context locked.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `fs_context_operations.parse_param`, for a context of `T`.
     unsafe extern "C" fn parse_param(
         fc: *mut bindings::fs_context,
         param: *mut bindings::fs_parameter,
@@ -264,9 +272,7 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
                     // SAFETY: An enumeration's value, by the parameter table.
                     Param::CacheStrategy(unsafe { result.__bindgen_anon_1.uint_32 })
                 }
-                bindings::EROFS_OPT_DAX | bindings::EROFS_OPT_DAX_ENUM => {
-                    Param::Dax
-                }
+                bindings::EROFS_OPT_DAX | bindings::EROFS_OPT_DAX_ENUM => Param::Dax,
                 bindings::EROFS_OPT_DEVICE => Param::Device,
                 bindings::EROFS_OPT_DOMAIN_ID => {
                     // SAFETY: A string, by the parameter table.
@@ -289,7 +295,8 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
             // SAFETY: `s_fs_info` is the box that `init` made, as long as no superblock was made.
             let mount = unsafe { &mut *(*fc).s_fs_info.cast::<Mount<T>>() };
             // SAFETY: The context is ours during the call.
-            T::parse(&mut mount.options, value, &mut MountLog(unsafe { &mut *fc }))?;
+            let mut log = MountLog(unsafe { &mut *fc });
+            T::parse(&mut mount.options, value, &mut log)?;
             Ok(0)
         })
     }
@@ -325,6 +332,10 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
     }
 
     /// Called by `vfs_get_tree()`.
+    ///
+    /// # Safety
+    ///
+    /// `fc` must be a context of `T`, as `fs_context_operations.get_tree` gets it.
     unsafe extern "C" fn get_tree(fc: *mut bindings::fs_context) -> c_int {
         from_result(|| {
             // SAFETY: The context is ours during the call.
@@ -339,13 +350,11 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
             let sb = unsafe { (*(*fc).root).d_sb };
             // SAFETY: The context still owns the mount.
             let options = unsafe { &(*mount).options };
-            // SAFETY: The superblock is ready: it was found, and is locked.
-            let same = T::remounted(
-                unsafe { SuperBlock::from_raw(sb) },
-                options,
-                // SAFETY: The context is ours during the call.
-                &mut MountLog(unsafe { &mut *fc }),
-            );
+            // SAFETY: It is ready: it was found, and is locked.
+            let found = unsafe { SuperBlock::from_raw(sb) };
+            // SAFETY: The context is ours during the call.
+            let mut log = MountLog(unsafe { &mut *fc });
+            let same = T::remounted(found, options, &mut log);
             if let Err(e) = same {
                 // SAFETY: Gives back what `get_tree_bdev_flags()` took: the root ...
                 unsafe { bindings::dput((*fc).root) };
@@ -360,6 +369,10 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
     }
 
     /// Called by `get_tree_bdev_flags()` for a new superblock.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those that `get_tree_bdev_flags()` passes, for a context of `T`.
     unsafe extern "C" fn fill_super(
         raw: *mut bindings::super_block,
         fc: *mut bindings::fs_context,
@@ -370,8 +383,7 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
         unsafe { (*raw).s_xattr = xattr::Handlers::<T>::TABLE.as_ptr().cast() };
         // SAFETY: See above.
         unsafe {
-            (*raw).s_flags |=
-                (bindings::EROFS_C_SB_RDONLY | bindings::EROFS_C_SB_NOATIME) as usize
+            (*raw).s_flags |= (bindings::EROFS_C_SB_RDONLY | bindings::EROFS_C_SB_NOATIME) as usize
         };
         // SAFETY: See above.
         unsafe { (*raw).s_maxbytes = bindings::EROFS_C_MAX_LFS_FILESIZE };
@@ -382,7 +394,6 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
             let sb = unsafe { SuperBlock::<T>::from_raw(raw) };
             // SAFETY: `sget_fc()` has moved the mount from the context to the superblock.
             let mount = unsafe { &*(*raw).s_fs_info.cast::<Mount<T>>() };
-            // SAFETY: The context is ours during the call.
             // SAFETY: The type of a superblock of `T` is the `inner` field of `T`'s registration, which stays
             // until the last mount is gone.
             let module = unsafe {
@@ -392,7 +403,9 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
                     .cast::<Registration<T>>())
                 .data
             };
-            let data = T::fill(sb, &mount.options, module, &mut MountLog(unsafe { &mut *fc }))?;
+            // SAFETY: The context is ours during the call.
+            let mut log = MountLog(unsafe { &mut *fc });
+            let data = T::fill(sb, &mount.options, module, &mut log)?;
             // SAFETY: Nobody has asked yet.
             unsafe { *mount.data.get() = Some(data) };
             let root = ManuallyDrop::new(T::root(sb)?);
@@ -406,6 +419,10 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
     }
 
     /// Called by `reconfigure_super()`.
+    ///
+    /// # Safety
+    ///
+    /// `fc` must be a context of `T`, as `fs_context_operations.reconfigure` gets it.
     unsafe extern "C" fn reconfigure(fc: *mut bindings::fs_context) -> c_int {
         from_result(|| {
             // SAFETY: A reconfiguration holds the root of the mounted filesystem.
@@ -421,6 +438,10 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
     }
 
     /// Called by `deactivate_locked_super()` for the last reference, and for a mount that failed.
+    ///
+    /// # Safety
+    ///
+    /// `sb` must be a superblock of `T`, as `file_system_type.kill_sb` gets it.
     unsafe extern "C" fn kill_sb(sb: *mut bindings::super_block) {
         // SAFETY: The superblock is locked and has no users left.
         unsafe { bindings::kill_block_super(sb) };

@@ -126,7 +126,9 @@ impl MappedPage {
 impl Drop for MappedPage {
     fn drop(&mut self) {
         // SAFETY: Mapped and referenced once by `Mapping::page`.
-        unsafe { bindings::erofs_helper_put_mapped(self.folio.as_ptr(), self.addr.as_ptr().cast()) };
+        unsafe {
+            bindings::erofs_helper_put_mapped(self.folio.as_ptr(), self.addr.as_ptr().cast())
+        };
     }
 }
 
@@ -228,14 +230,20 @@ impl<'a> Window<'a> {
     fn turn(&mut self, pos: u64) -> Result<usize> {
         const MASK: u64 = PAGE_SIZE as u64 - 1;
         let skip = pos.checked_sub(self.first).ok_or(EIO)?;
-        let left = self.end.checked_sub(pos).filter(|&left| left > 0).ok_or(EIO)?;
+        let left = self
+            .end
+            .checked_sub(pos)
+            .filter(|&left| left > 0)
+            .ok_or(EIO)?;
         let at = self.base.checked_add(skip).ok_or(EIO)?;
         let offset = at & MASK;
         if pos.wrapping_sub(self.start) >= self.have {
             // Unmap first: mappings of a thread nest.
             self.have = 0;
             self.page = None;
-            let page = self.mapping.page(usize::try_from(at >> PAGE_SHIFT).map_err(|_| EIO)?)?;
+            let page = self
+                .mapping
+                .page(usize::try_from(at >> PAGE_SHIFT).map_err(|_| EIO)?)?;
             let before = skip.min(offset);
             // SAFETY: At most the offset of a byte in the page.
             self.addr = unsafe { page.addr.add((offset - before) as usize) };

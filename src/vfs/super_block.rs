@@ -125,7 +125,9 @@ impl OptionWriter<'_> {
     /// Writes `,name=value`.
     pub(crate) fn number(&mut self, name: &'static CStr, value: u64) {
         // SAFETY: As for `text`; the arguments are what the format says.
-        unsafe { bindings::seq_printf(self.0, c",%s=%llu".as_char_ptr(), name.as_char_ptr(), value) };
+        unsafe {
+            bindings::seq_printf(self.0, c",%s=%llu".as_char_ptr(), name.as_char_ptr(), value)
+        };
     }
 }
 
@@ -162,6 +164,10 @@ impl<T: SuperOps> Table<T> {
     };
 
     /// Called by `evict()` in fs/inode.c; also for inodes that failed before they were ready.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must be an inode of `T` on its way out, as `super_operations.evict_inode` gets it.
     unsafe extern "C" fn evict_inode(raw: *mut bindings::inode) {
         // SAFETY: The VFS passes an inode of `T` that nobody else uses any more. Only a ready inode can be
         // redirected, and `evict` gets only such.
@@ -178,11 +184,20 @@ impl<T: SuperOps> Table<T> {
     }
 
     /// Called by `generic_shutdown_super()` once the inodes are evicted; not for a mount that failed early.
+    ///
+    /// # Safety
+    ///
+    /// `sb` must be a superblock of `T` without inodes, as `super_operations.put_super` gets it.
     unsafe extern "C" fn put_super(sb: *mut bindings::super_block) {
         // SAFETY: The VFS passes a superblock that `T` has filled.
         T::put_super(unsafe { SuperBlock::from_raw(sb) });
     }
 
+    /// Called by `statfs_by_dentry()`.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `super_operations.statfs`, for a mount of `T`.
     unsafe extern "C" fn statfs(
         dentry: *mut bindings::dentry,
         out: *mut bindings::kstatfs,
@@ -206,6 +221,11 @@ impl<T: SuperOps> Table<T> {
         })
     }
 
+    /// Called by `show_sb_opts()` and its kin.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `super_operations.show_options`, for a mount of `T`.
     unsafe extern "C" fn show_options(
         seq: *mut bindings::seq_file,
         root: *mut bindings::dentry,

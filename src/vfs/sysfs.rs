@@ -52,16 +52,23 @@ impl Drop for Dir {
     }
 }
 
+/// Asks `T` for a number.
+type Read<T> = fn(&T) -> u64;
+
 /// A file that shows one number of `T`.
 #[repr(C)]
 struct Number<T> {
     attr: bindings::kobj_attribute,
     owner: T,
-    read: fn(&T) -> u64,
+    read: Read<T>,
 }
 
 impl<T> Number<T> {
     /// Called by `kobj_attr_show()` while the file is in use.
+    ///
+    /// # Safety
+    ///
+    /// `attr` must be that of a `Number<T>`, and `out` a page, as `kobj_attribute.show` gets them.
     unsafe extern "C" fn show(
         _kobj: *mut bindings::kobject,
         attr: *mut bindings::kobj_attribute,
@@ -96,7 +103,7 @@ impl<T: Clone + Send + Sync + 'static> Numbers<T> {
         dir: &Arc<Dir>,
         name: &'static CStr,
         owner: &T,
-        files: &[(&'static CStr, fn(&T) -> u64)],
+        files: &[(&'static CStr, Read<T>)],
     ) -> Result<Self> {
         let mut numbers = KVec::with_capacity(files.len(), GFP_KERNEL)?;
         for (name, read) in files {

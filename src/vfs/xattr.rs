@@ -112,12 +112,8 @@ impl<T: Operations> Handlers<T> {
         &Self::handler(c"security.", Namespace::Security);
 
     /// For `s_xattr`: ends in a null pointer.
-    pub(super) const TABLE: &'static [*const bindings::xattr_handler; 4] = &[
-        Self::USER,
-        Self::TRUSTED,
-        Self::SECURITY,
-        core::ptr::null(),
-    ];
+    pub(super) const TABLE: &'static [*const bindings::xattr_handler; 4] =
+        &[Self::USER, Self::TRUSTED, Self::SECURITY, core::ptr::null()];
 
     const fn handler(prefix: &'static CStr, namespace: Namespace) -> bindings::xattr_handler {
         bindings::xattr_handler {
@@ -129,6 +125,10 @@ impl<T: Operations> Handlers<T> {
     }
 
     /// Called by `__vfs_getxattr()`.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `xattr_handler.get`, for an inode of `T`.
     unsafe extern "C" fn get(
         handler: *const bindings::xattr_handler,
         _dentry: *mut bindings::dentry,
@@ -153,6 +153,10 @@ impl<T: Operations> Handlers<T> {
     }
 
     /// `inode_operations.listxattr`: called by `vfs_listxattr()`.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `inode_operations.listxattr`, for an inode of `T`.
     pub(super) unsafe extern "C" fn listxattr(
         dentry: *mut bindings::dentry,
         list: *mut c_char,

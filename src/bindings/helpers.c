@@ -77,7 +77,7 @@ void erofs_helper_statfs_fsid(struct super_block *sb, struct kstatfs *buf)
 						  uuid_to_fsid(sb->s_uuid.b);
 }
 
-/* list_for_each_entry() over the superblock's regular files that are ready and not on their way out. */
+/* list_for_each_entry() over the superblock's regular files that are ready and good, and not on their way out. */
 void erofs_helper_for_each_file(struct super_block *sb, void (*fn)(struct inode *, void *), void *data)
 {
 	struct inode *inode;
@@ -86,7 +86,7 @@ void erofs_helper_for_each_file(struct super_block *sb, void (*fn)(struct inode 
 	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
 		spin_lock(&inode->i_lock);
 		if (!(inode_state_read(inode) & (I_NEW | I_FREEING | I_WILL_FREE | I_CREATING)) &&
-		    S_ISREG(inode->i_mode))
+		    S_ISREG(inode->i_mode) && !is_bad_inode(inode))
 			fn(inode, data);
 		spin_unlock(&inode->i_lock);
 	}
@@ -152,14 +152,16 @@ u32 erofs_helper_mkdev(u32 major, u32 minor)
 	return MKDEV(major, minor);
 }
 
-void *erofs_helper_kmap(struct folio *folio, pgoff_t index)
+#ifdef CONFIG_HIGHMEM
+#error "erofs in Rust needs a kernel without high memory"
+#endif
+void *erofs_helper_page_address(struct folio *folio, pgoff_t index)
 {
-	return kmap_local_page(folio_file_page(folio, index));
+	return page_address(folio_file_page(folio, index));
 }
 
-void erofs_helper_put_mapped(struct folio *folio, const void *addr)
+void erofs_helper_folio_put(struct folio *folio)
 {
-	kunmap_local(addr);
 	folio_put(folio);
 }
 
@@ -227,7 +229,8 @@ void erofs_helper_attr_init(struct kobj_attribute *attr, const char *name,
 {
 	sysfs_attr_init(&attr->attr);
 	attr->attr.name = name;
-	attr->attr.mode = 0444;
+	/* Counting takes a walk under spinlocks, so it is not for everyone. */
+	attr->attr.mode = 0400;
 	attr->show = show;
 }
 
@@ -249,11 +252,6 @@ bool erofs_helper_fatal_signal_pending(void)
 void erofs_helper_cond_resched(void)
 {
 	cond_resched();
-}
-
-bool erofs_helper_can_list(const struct xattr_handler *handler, struct dentry *dentry)
-{
-	return xattr_handler_can_list(handler, dentry);
 }
 
 int erofs_helper_copy_to_user(unsigned long to, const void *from, unsigned long n)

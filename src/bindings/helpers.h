@@ -37,7 +37,7 @@
 enum {
 	EROFS_C_SB_RDONLY = SB_RDONLY,
 	EROFS_C_SB_NOATIME = SB_NOATIME,
-	EROFS_C_SB_POSIXACL = SB_POSIXACL,
+	EROFS_C_SB_KERNMOUNT = SB_KERNMOUNT,
 	EROFS_C_FS_REQUIRES_DEV = FS_REQUIRES_DEV,
 	EROFS_C_FS_ALLOW_IDMAP = FS_ALLOW_IDMAP,
 	EROFS_C_BIOSET_NEED_BVECS = BIOSET_NEED_BVECS,
@@ -46,6 +46,7 @@ enum {
 	EROFS_C_ATTR_IMMUTABLE = STATX_ATTR_IMMUTABLE,
 	EROFS_C_STATX_DIOALIGN = STATX_DIOALIGN,
 	EROFS_C_O_DIRECT = O_DIRECT,
+	EROFS_C_CAP_SYS_ADMIN = CAP_SYS_ADMIN,
 	EROFS_C_SEEK_HOLE = SEEK_HOLE,
 	EROFS_C_SEEK_DATA = SEEK_DATA,
 	EROFS_C_IOCB_DIRECT = IOCB_DIRECT,
@@ -99,8 +100,8 @@ void erofs_helper_large_folios(struct address_space *mapping);
 u32 erofs_helper_mkdev(u32 major, u32 minor);
 
 /* Page cache and block devices */
-void *erofs_helper_kmap(struct folio *folio, pgoff_t index);
-void erofs_helper_put_mapped(struct folio *folio, const void *addr);
+void *erofs_helper_page_address(struct folio *folio, pgoff_t index);
+void erofs_helper_folio_put(struct folio *folio);
 void erofs_helper_folio_unlock(struct folio *folio);
 u64 erofs_helper_bdev_bytes(struct block_device *bdev);
 u32 erofs_helper_dma_align(struct block_device *bdev);
@@ -122,7 +123,6 @@ void erofs_helper_group_set(struct attribute_group *group, struct attribute **at
 bool erofs_helper_dir_emit(struct dir_context *ctx, const char *name, int len, u64 ino, u8 ftype);
 bool erofs_helper_fatal_signal_pending(void);
 void erofs_helper_cond_resched(void);
-bool erofs_helper_can_list(const struct xattr_handler *handler, struct dentry *dentry);
 int erofs_helper_copy_to_user(unsigned long to, const void *from, unsigned long n);
 void erofs_helper_rcu_barrier(void);
 void *erofs_helper_memdup_nul(const u8 *from, size_t len);

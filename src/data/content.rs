@@ -33,10 +33,14 @@ impl<'a> Content<'a> {
     /// The content of `file`.
     #[inline]
     pub(crate) fn new(file: File<'a>) -> Self {
-        Self {
-            file,
-            run: Window::new(file.volume.device_mapping(), 0, 0, 0),
-        }
+        let volume = file.volume;
+        // Mostly it lies in one run; else the first read finds out where.
+        let whole = map::whole(&volume.sb, file.body, file.size);
+        let run = match whole.and_then(|addr| volume.device_pos(addr).ok()) {
+            Some(addr) => Window::new(volume.device_mapping(), addr, 0, file.size),
+            None => Window::new(volume.device_mapping(), 0, 0, 0),
+        };
+        Self { file, run }
     }
 
     /// Where the bytes from `pos` on are cached: the mapping, the byte's position there, and how many there are.
@@ -75,6 +79,9 @@ impl<'a> Content<'a> {
                 return Ok(());
             };
             let here = buf.len().min(usize::try_from(len).unwrap_or(usize::MAX));
+            if here == 0 {
+                return Err(EIO);
+            }
             let (now, later) = buf.split_at_mut(here);
             self.run = Window::new(self.file.volume.device_mapping(), addr, pos, len);
             self.run.read(pos, now)?;
@@ -91,7 +98,10 @@ impl Source for Content<'_> {
         if self.run.peek(pos, buf) {
             return Ok(());
         }
-        self.read_on(pos, buf)
-            .map_err(|e| format::Error::os(e.to_errno().wrapping_neg(), "cannot read directory"))
+        let done = match self.run.holds(pos, buf.len()) {
+            true => self.run.read(pos, buf),
+            false => self.read_on(pos, buf),
+        };
+        done.map_err(|e| format::Error::os(e.to_errno().wrapping_neg(), "cannot read directory"))
     }
 }

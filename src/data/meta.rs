@@ -9,7 +9,7 @@ use crate::format::{
 use crate::vfs::{
     block::BlockDevice,
     page_cache::{
-        MappedPage,
+        HeldPage,
         Window, //
     }, //
 };
@@ -25,7 +25,7 @@ impl<'a> Meta<'a> {
     }
 
     /// The page that holds byte `pos`, and the byte's offset in it.
-    pub(crate) fn into_page(self, pos: u64) -> Result<(MappedPage, usize)> {
+    pub(crate) fn into_page(self, pos: u64) -> Result<(HeldPage, usize)> {
         self.0.into_page(pos)
     }
 }

@@ -41,9 +41,10 @@ struct Raw {
 /// The size of an entry, which is also the step of positions in a directory.
 const ENTRY: u32 = 12;
 /// Where an entry tells the offset of its name.
-const NAMEOFF: u32 = offset_of!(Raw, nameoff) as u32;
+const NAMEOFF: u32 = 8;
 
 const _: () = assert!(size_of::<Raw>() == ENTRY as usize);
+const _: () = assert!(offset_of!(Raw, nameoff) == NAMEOFF as usize);
 
 /// What an entry says of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,14 +98,14 @@ impl Bounds {
     #[inline(always)]
     fn name<S: Source>(&self, src: &mut S, at: u32) -> Result<(u32, u32)> {
         let nameoff = |src: &mut S, at: u32| {
-            let pos = self.src_pos(at.saturating_add(NAMEOFF));
+            let pos = self.src_pos(at.wrapping_add(NAMEOFF));
             read_value::<U16, S>(src, pos).map(|offset| u32::from(offset.get()))
         };
         let start = nameoff(src, at)?;
         let end = if self.is_last(at) {
             self.len
         } else {
-            nameoff(src, at.saturating_add(ENTRY))?
+            nameoff(src, at.wrapping_add(ENTRY))?
         };
         self.check_name(start, end)
     }
@@ -119,7 +120,8 @@ impl Bounds {
 
     #[inline]
     fn is_last(&self, at: u32) -> bool {
-        at.saturating_add(ENTRY) >= self.names
+        // Entries start below 2^16.
+        at.wrapping_add(ENTRY) >= self.names
     }
 
     fn src_pos(&self, offset: u32) -> u64 {
@@ -149,7 +151,7 @@ impl Bounds {
             };
             rest = behind;
             wanted = name.word(rest);
-            from = from.saturating_add(WORD as u32);
+            from = from.saturating_add(STEP);
         }
     }
 
@@ -176,7 +178,7 @@ impl Bounds {
             if bytes < WORD {
                 break;
             }
-            from = from.saturating_add(WORD as u32);
+            from = from.saturating_add(STEP);
         }
         if len > NAME_LEN {
             return Err(BOGUS);
@@ -188,7 +190,7 @@ impl Bounds {
     #[inline(always)]
     fn word<S: Source>(&self, src: &mut S, from: u32, end: u32) -> Result<u64> {
         let have = end.saturating_sub(from);
-        let word = if self.len.saturating_sub(from) >= WORD as u32 {
+        let word = if self.len.saturating_sub(from) >= STEP {
             read_value::<U64, S>(src, self.src_pos(from))?.get()
         } else {
             self.last_word(src, from)?
@@ -225,6 +227,7 @@ const fn nuls(word: u64) -> u64 {
 
 /// What names are compared with, in the steps that names take.
 const WORD: usize = size_of::<u64>();
+const STEP: u32 = u64::BITS / 8;
 
 /// A name that is looked up.
 struct Query<'a> {
@@ -256,8 +259,8 @@ impl<'a> Query<'a> {
         match rest.first_chunk() {
             Some(word) => u64::from_le_bytes(*word),
             None => {
-                let missing = 8 * WORD.saturating_sub(rest.len()) as u32;
-                self.last.checked_shr(missing).unwrap_or(0)
+                let missing = u32::try_from(WORD.saturating_sub(rest.len())).unwrap_or(STEP);
+                self.last.checked_shr(8 * missing).unwrap_or(0)
             }
         }
     }

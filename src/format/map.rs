@@ -100,6 +100,18 @@ pub(crate) fn map<S: Source>(
     }
 }
 
+/// The byte address of a whole file that lies in one run, where that is told at a glance; else [`map`] tells.
+#[inline]
+pub(crate) fn whole(sb: &Superblock, body: &Body, size: u64) -> Option<u64> {
+    let addr = match body.layout {
+        Layout::Plain { start } => sb.block.pos(start?),
+        Layout::Inline { .. } if size <= sb.block.size() => body.data_pos().ok()?,
+        _ => return None,
+    };
+    addr.checked_add(size)?;
+    Some(addr)
+}
+
 const BEYOND: Error = Error::os(EIO, "data beyond the address space");
 
 /// The rest, from `pos` to `end`, of a file whose blocks lie in one run from block `start` on.

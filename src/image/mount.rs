@@ -185,7 +185,8 @@ fn same_for_ever(sb: &SuperBlock<Erofs>, options: &Options) -> bool {
     let given = sb.options();
     options.fsoffset == given.fsoffset
         && options.inode_share == given.inode_share
-        && options.domain_id == given.domain_id
+        // Without sharing it has no effect.
+        && (!options.inode_share || options.domain_id == given.domain_id)
 }
 
 /// Reads the superblock, which says everything else.

@@ -23,9 +23,11 @@ use crate::vfs::{
         Got,
         Inode,
         InodeCache,
-        InodeCacheRegistration, //
+        InodeCacheRegistration,
+        Redirected, //
     },
-    sums, //
+    sums,
+    super_block::SuperOps, //
 };
 use kernel::{
     new_mutex,
@@ -90,7 +92,7 @@ impl Domain {
     }
 
     /// The inode that owns the pages of `content`.
-    fn shared_inode<F: Fill<SharedFs = SharedFs>>(
+    fn shared_inode<F: Fill<SharedFs = SharedFs> + SuperOps>(
         &self,
         bdi: &Bdi,
         content: Content,
@@ -99,12 +101,13 @@ impl Domain {
             Some(instance) => instance,
             None => self.make_instance(bdi)?,
         };
+        // Before the inode is there: it must not fail then, as the numbers in sysfs look at each one.
+        let members = KBox::pin_init(Members::new(), GFP_KERNEL)?;
         let hash = sums::xxh32(&content.fingerprint, 0);
         let attributes = content.attributes(anon::next_ino());
         match instance.super_block().get_inode(hash.into(), content)? {
             Got::Existing(inode) => Ok(inode),
             Got::New(mut new) => {
-                let members = KBox::pin_init(Members::new(), GFP_KERNEL)?;
                 new.set_attributes(&attributes)?;
                 new.set_shared::<F>();
                 Ok(new.ready(members))
@@ -199,7 +202,7 @@ impl Membership {
     }
 
     /// Lets `inode`, which is `file`, read through the pages of its content from now on.
-    pub(crate) fn join<F: Fill<SharedFs = SharedFs>>(
+    pub(crate) fn join<F: Fill<SharedFs = SharedFs> + SuperOps>(
         &self,
         inode: &Inode<F>,
         volume: &Arc<Volume>,
@@ -208,8 +211,10 @@ impl Membership {
     ) -> Result {
         let shared = self.domain.shared_inode::<F>(&self.domains.bdi, content)?;
         shared.data().join(volume, file.nid, file.body)?;
-        // Another opener may have been faster; it has found the same shared inode.
-        inode.redirect(shared);
+        if let Redirected::Elsewhere(unused) = inode.redirect(shared) {
+            // Another opener was faster, and has read another fingerprint: the image is changing.
+            unused.data().leave(volume, file.nid);
+        }
         Ok(())
     }
 }

@@ -107,18 +107,33 @@ impl Members {
 
     /// Adds a file, once.
     pub(super) fn join(&self, volume: &Arc<Volume>, nid: Nid, body: &Body) -> Result {
-        let member = Member {
-            volume: volume.clone(),
-            nid,
-            body: *body,
-        };
-        let mut list = self.list.lock();
-        if list.iter().any(|m| m.is(volume, nid)) {
-            return Ok(());
+        let mut room = KVec::new();
+        loop {
+            let mut list = self.list.lock();
+            if list.iter().any(|m| m.is(volume, nid)) {
+                return Ok(());
+            }
+            let needed = list.len().saturating_add(1);
+            if list.capacity() < needed && room.capacity() >= needed {
+                // There is room for all of them, so this allocates nothing.
+                for member in list.drain_all() {
+                    room.push(member, GFP_NOWAIT)?;
+                }
+                core::mem::swap(&mut *list, &mut room);
+            }
+            if list.capacity() >= needed {
+                let member = Member {
+                    volume: volume.clone(),
+                    nid,
+                    body: *body,
+                };
+                list.push(member, GFP_NOWAIT)?;
+                return Ok(());
+            }
+            drop(list);
+            // Outside the lock: reclaim may evict members, which takes it.
+            room = KVec::with_capacity(needed.next_power_of_two(), GFP_KERNEL)?;
         }
-        // Reclaim evicts members, which takes this lock: it must not start here.
-        list.push(member, GFP_NOWAIT)?;
-        Ok(())
     }
 
     /// Removes a file.

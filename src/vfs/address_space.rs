@@ -21,6 +21,10 @@ use crate::vfs::{
         FileMap,
         Iteration,
         ReadTable, //
+    },
+    super_block::{
+        self,
+        SuperOps, //
     }, //
 };
 use core::marker::PhantomData;
@@ -48,7 +52,7 @@ pub(crate) trait Fill: FileMap {
 /// The tables of callbacks.
 pub(super) struct Table<T>(PhantomData<T>);
 
-impl<T: Fill> Table<T> {
+impl<T: Fill + SuperOps> Table<T> {
     /// For pages of an inode of `T`.
     pub(super) const OWN: &'static bindings::address_space_operations =
         &bindings::address_space_operations {
@@ -140,10 +144,13 @@ impl<T: Fill> Table<T> {
         let through = unsafe { (&raw const (*inode).i_mapping).read_volatile() };
         // SAFETY: `mapping` is live.
         let host = unsafe { (*mapping).host };
-        if through != mapping || inode == host {
+        // SAFETY: An inode has a superblock.
+        let ops = unsafe { (*(*inode).i_sb).s_op };
+        if through != mapping || inode == host || !core::ptr::eq(ops, super_block::Table::<T>::OPS)
+        {
             return None;
         }
-        // SAFETY: Only inodes of `T` are redirected to a shared mapping of `T`'s.
+        // SAFETY: The operations are those of a superblock of `T`.
         Some(unsafe { Inode::from_raw(inode) })
     }
 
@@ -245,7 +252,7 @@ impl<T: FileSystem> New<T> {
     }
 
     /// Makes it an inode whose pages the files of `F`'s inodes share.
-    pub(crate) fn set_shared<F: Fill<SharedFs = T>>(&mut self) {
+    pub(crate) fn set_shared<F: Fill<SharedFs = T> + SuperOps>(&mut self) {
         self.set_pages(Table::<F>::SHARED);
     }
 }

@@ -110,8 +110,9 @@ impl<T: Internal> Instance<T> {
     /// Makes a superblock whose mappings read ahead as `bdi` says.
     pub(crate) fn new(bdi: &Bdi) -> Result<Self> {
         // SAFETY: The type is set up, and a static.
-        let fc =
-            from_err_ptr(unsafe { bindings::fs_context_for_mount(T::fs_type().inner.get(), 0) })?;
+        let fc = from_err_ptr(unsafe {
+            bindings::fs_context_for_mount(T::fs_type().inner.get(), bindings::EROFS_C_SB_KERNMOUNT)
+        })?;
         // SAFETY: The context is ours.
         let made = to_result(unsafe { bindings::vfs_get_tree(fc) });
         // SAFETY: As above.

@@ -134,6 +134,9 @@ unsafe extern "C" fn fail_read(work: *mut bindings::work_struct) {
     unsafe { finish(work.byte_add(offset_of!(ReadBio, bio)).cast()) };
 }
 
+/// The module may be unloaded once `running` has ended, so what is left after that must be safe from it: softirqs are,
+/// as unloading waits for RCU, and so is the workqueue, which the module destroys.
+///
 /// # Safety
 ///
 /// `bio` must have been submitted by [`submit_read`] and be completed; it is used up.

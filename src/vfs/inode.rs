@@ -258,17 +258,20 @@ impl<T: FileSystem> Inode<T> {
 
     /// Lets this inode's files read through the pages of `to` from now on, until evicted. Takes over the reference.
     ///
-    /// `false` if the inode is redirected already; `to` is released then.
-    pub(crate) fn redirect<U: FileSystem>(&self, to: ARef<Inode<U>>) -> bool {
+    /// Only the first call has an effect.
+    pub(crate) fn redirect<U: FileSystem>(&self, to: ARef<Inode<U>>) -> Redirected<U> {
         // SAFETY: `to` is live; its `i_data` stays as long as the reference that is kept below.
         let mapping = unsafe { &raw mut (*to.as_raw()).i_data };
         // SAFETY: Both inodes are live.
-        let done = unsafe { bindings::erofs_helper_redirect(self.as_raw(), mapping) };
-        if done {
+        if unsafe { bindings::erofs_helper_redirect(self.as_raw(), mapping) } {
             // The reference lives on in `i_mapping`; `take_redirection` gives it back.
             let _ = ManuallyDrop::new(to);
+            return Redirected::Here;
         }
-        done
+        match self.mapping() == mapping {
+            true => Redirected::Here,
+            false => Redirected::Elsewhere(to),
+        }
     }
 
     /// The mapping that files of this inode read through.
@@ -304,6 +307,14 @@ impl<T: FileSystem> Inode<T> {
         // the mapping is the inode's own again.
         Some(unsafe { ARef::from_raw(host) })
     }
+}
+
+/// Where a redirected inode leads.
+pub(crate) enum Redirected<U: FileSystem> {
+    /// To the inode that was asked for.
+    Here,
+    /// To another one, by an earlier call; this one is not used.
+    Elsewhere(ARef<Inode<U>>),
 }
 
 /// What the VFS shows of an inode.

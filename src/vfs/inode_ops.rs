@@ -15,6 +15,7 @@ use crate::vfs::{
         New, //
     },
     iomap,
+    super_block,
     xattr, //
 };
 use core::marker::PhantomData;
@@ -149,7 +150,8 @@ where
         + file::FileOps
         + xattr::Operations
         + iomap::FileMap
-        + address_space::Fill,
+        + address_space::Fill
+        + super_block::SuperOps,
 {
     fn set_ops(&mut self, ops: &'static bindings::inode_operations) {
         // SAFETY: The inode is `I_NEW` and ours.

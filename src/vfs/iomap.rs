@@ -15,7 +15,7 @@ use crate::vfs::{
         FileSystem,
         Inode, //
     },
-    page_cache::MappedPage, //
+    page_cache::HeldPage, //
 };
 use core::{
     marker::PhantomData,
@@ -34,7 +34,7 @@ pub(crate) enum Place {
     Device(BlockDevice, u64),
     /// Among the metadata, at a byte address of the device; with the page that holds them, and their offset in
     /// it, if they were asked for.
-    Inline(BlockDevice, u64, Option<(MappedPage, usize)>),
+    Inline(BlockDevice, u64, Option<(HeldPage, usize)>),
 }
 
 /// A run of a file's bytes that are stored together.
@@ -73,7 +73,7 @@ pub(crate) trait FileMap: FileSystem {
 pub(super) struct Iteration<'a, E> {
     source: &'a E,
     /// The page of the inline extent that iomap is copying from.
-    page: Option<MappedPage>,
+    page: Option<HeldPage>,
     /// What mapping failed with; iomap itself only leaves the folio not up to date.
     error: Option<Error>,
 }
@@ -103,7 +103,7 @@ fn fill<E: Extents>(
     len: u64,
     bytes: bool,
     map: &mut bindings::iomap,
-) -> Result<Option<MappedPage>> {
+) -> Result<Option<HeldPage>> {
     map.flags = 0;
     map.addr = bindings::EROFS_C_IOMAP_NULL_ADDR;
     map.type_ = bindings::EROFS_C_IOMAP_HOLE as u16;

@@ -16,10 +16,7 @@ use core::ptr::NonNull;
 use kernel::{
     error::from_err_ptr,
     prelude::*,
-    types::{
-        NotThreadSafe,
-        Opaque, //
-    }, //
+    types::Opaque, //
 };
 
 /// A `struct address_space`.
@@ -39,20 +36,19 @@ impl Mapping {
         self.0.get()
     }
 
-    /// Reads page `index`, waiting for I/O, and maps it into this thread.
-    pub(crate) fn page(&self, index: usize) -> Result<MappedPage> {
+    /// Reads page `index`, waiting for I/O.
+    pub(crate) fn page(&self, index: usize) -> Result<HeldPage> {
         // SAFETY: `self` is live.
         let folio = from_err_ptr(unsafe {
             bindings::read_cache_folio(self.0.get(), index, None, core::ptr::null_mut())
         })?;
         // SAFETY: The folio contains the page, and we hold a reference on it.
-        let addr = unsafe { bindings::erofs_helper_kmap(folio, index) };
-        Ok(MappedPage {
+        let addr = unsafe { bindings::erofs_helper_page_address(folio, index) };
+        Ok(HeldPage {
             // SAFETY: Neither is null after success.
             folio: unsafe { NonNull::new_unchecked(folio) },
             // SAFETY: As above.
             addr: unsafe { NonNull::new_unchecked(addr.cast()) },
-            _thread: NotThreadSafe,
         })
     }
 }
@@ -99,20 +95,17 @@ unsafe fn copy_racy(from: *const u8, to: &mut [u8]) {
     copy!(u8, if);
 }
 
-/// A page of a page cache, held and mapped.
-///
-/// Mappings of one thread must be dropped in reverse order (`kmap_local_page()`).
+/// A page of a page cache, held. There is no high memory, so it has an address as it is.
 ///
 /// # Invariants
 ///
 /// `addr` is the start of [`PAGE_SIZE`] readable bytes of `folio`, on which a reference is held.
-pub(crate) struct MappedPage {
+pub(crate) struct HeldPage {
     folio: NonNull<bindings::folio>,
     addr: NonNull<u8>,
-    _thread: NotThreadSafe,
 }
 
-impl MappedPage {
+impl HeldPage {
     /// The address of byte `offset` of the page, for C code that copies from it while `self` lives.
     pub(super) fn addr(&self, offset: usize) -> Option<*mut c_void> {
         if offset >= PAGE_SIZE {
@@ -123,12 +116,10 @@ impl MappedPage {
     }
 }
 
-impl Drop for MappedPage {
+impl Drop for HeldPage {
     fn drop(&mut self) {
-        // SAFETY: Mapped and referenced once by `Mapping::page`.
-        unsafe {
-            bindings::erofs_helper_put_mapped(self.folio.as_ptr(), self.addr.as_ptr().cast())
-        };
+        // SAFETY: Gives up the reference that `Mapping::page` took.
+        unsafe { bindings::erofs_helper_folio_put(self.folio.as_ptr()) };
     }
 }
 
@@ -141,7 +132,7 @@ pub(crate) struct Window<'a> {
     first: u64,
     /// The position behind its last byte.
     end: u64,
-    page: Option<MappedPage>,
+    page: Option<HeldPage>,
     /// The first byte of the run that is in `page`; dangling without one.
     addr: NonNull<u8>,
     /// Its position.
@@ -170,6 +161,12 @@ impl<'a> Window<'a> {
         }
     }
 
+    /// Whether the `len` bytes at `pos` are all in the run.
+    #[inline]
+    pub(crate) fn holds(&self, pos: u64, len: usize) -> bool {
+        pos >= self.first && pos < self.end && self.end - pos >= len as u64
+    }
+
     /// Copies out the bytes at `pos`, if they are in the page at hand.
     #[inline(always)]
     pub(crate) fn peek(&self, pos: u64, to: &mut [u8]) -> bool {
@@ -177,7 +174,7 @@ impl<'a> Window<'a> {
         if offset >= self.have || self.have - offset < to.len() as u64 {
             return false;
         }
-        // SAFETY: `offset` is below `have`, so this stays in the mapped page.
+        // SAFETY: `offset` is below `have`, so this stays in the page.
         let from = unsafe { self.addr.as_ptr().add(offset as usize) };
         // SAFETY: Readable by the invariant of `have`, as there are as many bytes left.
         unsafe { copy_racy(from, to) };
@@ -220,7 +217,7 @@ impl<'a> Window<'a> {
     }
 
     /// Gives up the window for the page that holds byte `pos`, and the offset of that byte in it.
-    pub(crate) fn into_page(mut self, pos: u64) -> Result<(MappedPage, usize)> {
+    pub(crate) fn into_page(mut self, pos: u64) -> Result<(HeldPage, usize)> {
         let offset = self.turn(pos)?;
         self.page.map(|page| (page, offset)).ok_or(EIO)
     }
@@ -238,7 +235,6 @@ impl<'a> Window<'a> {
         let at = self.base.checked_add(skip).ok_or(EIO)?;
         let offset = at & MASK;
         if pos.wrapping_sub(self.start) >= self.have {
-            // Unmap first: mappings of a thread nest.
             self.have = 0;
             self.page = None;
             let page = self

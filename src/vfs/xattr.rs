@@ -80,9 +80,8 @@ pub(crate) trait Operations: FileSystem {
 
 /// Whether the caller may see `trusted.` attributes.
 pub(crate) fn may_see_trusted() -> bool {
-    const CAP_SYS_ADMIN: c_int = 21;
     // SAFETY: Looks at the current task.
-    unsafe { bindings::capable(CAP_SYS_ADMIN) }
+    unsafe { bindings::capable(bindings::EROFS_C_CAP_SYS_ADMIN as c_int) }
 }
 
 /// A buffer of the VFS: none if only the size is asked for.

@@ -28,16 +28,10 @@ TEST_F(defect, W1_remount_cannot_switch_sharing_on)
 TEST_F(defect, W2_remount_takes_no_other_xattr_for_a_fingerprint)
 {
 	ASSERT_EQ(0, mount_image("same-key", "/mnt/private", NULL));
-	/* There, it depends on what lies in memory behind the xattr's name. Let zeros lie there. */
-	for (int i = 0; i < 20; i++) {
-		ASSERT_EQ(0, mount_image("good-zero-prefixes", "/mnt/a", NULL));
-		ASSERT_EQ(0, umount_at("/mnt/a"));
-		ASSERT_EQ(0, mount_image("same-key", "/mnt/a", "domain_id=d"));
-		remount_at("/mnt/a", "inode_share");
-		ASSERT_EQ(0, same_bytes("/mnt/a", "first", "/mnt/private", "first"));
-		ASSERT_EQ(0, same_bytes("/mnt/a", "second", "/mnt/private", "second"));
-		ASSERT_EQ(0, umount_at("/mnt/a"));
-	}
+	ASSERT_EQ(0, mount_image("same-key", "/mnt/a", "domain_id=d"));
+	remount_at("/mnt/a", "inode_share");
+	EXPECT_EQ(0, same_bytes("/mnt/a", "first", "/mnt/private", "first"));
+	EXPECT_EQ(0, same_bytes("/mnt/a", "second", "/mnt/private", "second"));
 }
 
 /* Two file systems on one device. */

@@ -138,7 +138,7 @@ compare_trees() {
 
 # --- Programs ---
 
-programs="mount_defects share_frames share_lifetime share_ops share_inflight share_options share_counters share_stress"
+programs="mount_defects share_frames share_lifetime share_ops share_inflight share_options share_counters share_stress image_corrupt"
 
 for program in $programs; do
     if wanted "$program"; then

@@ -36,8 +36,8 @@ impl<'a> Content<'a> {
         let volume = file.volume;
         // Mostly it lies in one run; else the first read finds out where.
         let whole = map::whole(&volume.sb, file.body, file.size);
-        let run = match whole.and_then(|addr| volume.device_pos(addr).ok()) {
-            Some(addr) => Window::new(volume.device_mapping(), addr, 0, file.size),
+        let run = match whole.and_then(|addr| volume.locate(addr).ok()) {
+            Some((addr, _)) => Window::new(volume.device_mapping(), addr, 0, file.size),
             None => Window::new(volume.device_mapping(), 0, 0, 0),
         };
         Self { file, run }
@@ -63,7 +63,9 @@ impl<'a> Content<'a> {
         match extent.place {
             Place::Hole => Ok(None),
             Place::Device { addr, .. } | Place::Inline { addr } => {
-                let addr = volume.device_pos(addr)?.checked_add(skip).ok_or(EIO)?;
+                let (addr, _) = volume
+                    .locate(addr.checked_add(skip).ok_or(EIO)?)
+                    .map_err(|_| EIO)?;
                 Ok(Some((addr, len)))
             }
         }

@@ -2,8 +2,13 @@
 
 //! The extents of a file.
 
-use super::volume::Volume;
+use super::volume::{
+    errno,
+    Volume,
+    BEYOND, //
+};
 use crate::format::{
+    self,
     inode::{
         Body,
         Layout,
@@ -16,7 +21,8 @@ use crate::vfs::{
     iomap::{
         Extent,
         Extents,
-        Place, //
+        Place,
+        Purpose, //
     }, //
 };
 use kernel::prelude::*;
@@ -44,31 +50,51 @@ impl File<'_> {
     }
 }
 
-impl Extents for File<'_> {
-    fn extent(&self, pos: u64, len: u64, bytes: bool) -> Result<Extent> {
-        self.check_readable()?;
+impl File<'_> {
+    fn find(&self, pos: u64, len: u64, purpose: Purpose) -> format::Result<Extent> {
         let volume = self.volume;
         let mut meta = volume.meta();
-        let found = map::map(&mut meta, &volume.sb, self.body, self.size, pos, len)
-            .map_err(|fault| volume.report(self.nid, fault))?;
+        let found = map::map(&mut meta, &volume.sb, self.body, self.size, pos, len)?;
+        let mut len = found.len;
         let place = match found.place {
             map::Place::Hole => Place::Hole,
             // Images with a device table are refused at mount, so the id is always 0.
             map::Place::Device { addr, .. } => {
-                Place::Device(volume.device(), volume.device_pos(addr)?)
+                let (addr, rest) = volume.locate(addr)?;
+                // What is there of a file that is cut short can be read.
+                let rest = rest & !volume.sb.block.size().wrapping_sub(1);
+                if len > rest {
+                    let skip = pos.saturating_sub(found.pos);
+                    if skip >= rest {
+                        return Err(BEYOND);
+                    }
+                    len = rest;
+                }
+                Place::Device(volume.device(), addr)
             }
             map::Place::Inline { addr } => {
-                let page = match bytes {
-                    true => Some(meta.into_page(addr)?),
-                    false => None,
+                let (place, _) = volume.locate(addr)?;
+                let page = match purpose {
+                    Purpose::Report => None,
+                    Purpose::Read | Purpose::ReadAhead => Some(meta.into_page(addr)?),
                 };
-                Place::Inline(volume.device(), volume.device_pos(addr)?, page)
+                Place::Inline(volume.device(), place, page)
             }
         };
         Ok(Extent {
             pos: found.pos,
-            len: found.len,
+            len,
             place,
+        })
+    }
+}
+
+impl Extents for File<'_> {
+    fn extent(&self, pos: u64, len: u64, purpose: Purpose) -> Result<Extent> {
+        self.check_readable()?;
+        self.find(pos, len, purpose).map_err(|fault| match purpose {
+            Purpose::ReadAhead => errno(&fault),
+            Purpose::Read | Purpose::Report => self.volume.report(self.nid, fault),
         })
     }
 

@@ -25,16 +25,19 @@ impl<'a> Meta<'a> {
     }
 
     /// The page that holds byte `pos`, and the byte's offset in it.
-    pub(crate) fn into_page(self, pos: u64) -> Result<(HeldPage, usize)> {
-        self.0.into_page(pos)
+    pub(crate) fn into_page(self, pos: u64) -> format::Result<(HeldPage, usize)> {
+        self.0.into_page(pos).map_err(fault)
     }
 }
 
 impl Source for Meta<'_> {
     #[inline(always)]
     fn read(&mut self, pos: u64, buf: &mut [u8]) -> format::Result<()> {
-        self.0
-            .read(pos, buf)
-            .map_err(|e| format::Error::os(e.to_errno().wrapping_neg(), "cannot read metadata"))
+        self.0.read(pos, buf).map_err(fault)
     }
+}
+
+/// What a read that failed means to those who asked.
+fn fault(e: Error) -> format::Error {
+    format::Error::os(e.to_errno().wrapping_neg(), "cannot read metadata")
 }

@@ -17,7 +17,13 @@ use crate::vfs::{
     log::Log,
     page_cache::Mapping, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
 
 /// The device of a mounted image.
 ///
@@ -35,6 +41,8 @@ pub(crate) struct Volume {
     /// The mount's log.
     #[pin]
     pub(crate) log: Log,
+    /// The last fault that was logged: repeated ones are not.
+    reported: Atomic<u64>,
     #[pin]
     inflight: Inflight,
 }
@@ -54,6 +62,7 @@ impl Volume {
             base,
             len: device.len().saturating_sub(*base),
             log <- log,
+            reported: Atomic::new(0),
             inflight <- Inflight::new(),
         })
     }
@@ -63,9 +72,10 @@ impl Volume {
         self.device
     }
 
-    /// The byte of the device that byte `addr` of the image is.
-    pub(crate) fn device_pos(&self, addr: u64) -> Result<u64> {
-        self.base.checked_add(addr).ok_or(EIO)
+    /// The byte of the device that byte `addr` of the image is, and how many follow there, it included.
+    pub(crate) fn locate(&self, addr: u64) -> format::Result<(u64, u64)> {
+        let rest = self.len.checked_sub(addr).filter(|&rest| rest > 0);
+        Ok((self.base.wrapping_add(addr), rest.ok_or(BEYOND)?))
     }
 
     /// The device's page cache.
@@ -92,7 +102,10 @@ impl Volume {
     pub(crate) fn report(&self, nid: Nid, fault: format::Error) -> Error {
         let error = errno(&fault);
         // A signal or a lack of memory says nothing about the image.
-        if error != ENOMEM && error != EINTR && error != ENAMETOOLONG && error != ERANGE {
+        let quiet = [ENOMEM, EINTR, ENAMETOOLONG, ERANGE].contains(&error);
+        // Each reader meets a fault anew; one line tells of it.
+        let which = nid.0.rotate_left(32) ^ fault.what.as_ptr().addr() as u64;
+        if !quiet && self.reported.xchg(which, Relaxed) != which {
             self.log.error(fmt!(
                 "{} @ nid {} ({})",
                 fault.what,
@@ -103,6 +116,10 @@ impl Volume {
         error
     }
 }
+
+/// Data that the image places behind the end of its device.
+pub(super) const BEYOND: format::Error =
+    format::Error::new(format::Kind::Errno(5), "data beyond the end of the device");
 
 /// The kernel's error for a fault.
 pub(crate) fn errno(fault: &format::Error) -> Error {

@@ -9,8 +9,12 @@ use super::{
     },
     Erofs, //
 };
-use crate::data::content::Content;
+use crate::data::{
+    content::Content,
+    file::File, //
+};
 use crate::format::{
+    self,
     dir::{
         self,
         Block,
@@ -70,6 +74,7 @@ impl DirOps for Erofs {
         let file = inode::file(dir);
         let sb = &file.volume.sb;
         let mut content = Content::new(file);
+        let mut emitted = false;
         let mut name: NameBuf = [0; size_of::<NameBuf>()];
         while out.pos() < file.size {
             if out.interrupted() {
@@ -78,19 +83,23 @@ impl DirOps for Erofs {
             if let Some((mapping, pos, len)) = content.cached(out.pos()) {
                 out.read_ahead(mapping, pos, len.min(READ_AHEAD));
             }
-            let mut block = Block::open(&mut content, file.size, sb.block, out.pos())
-                .map_err(|fault| file.volume.report(file.nid, fault))?;
+            let mut block = match Block::open(&mut content, file.size, sb.block, out.pos()) {
+                Ok(block) => block,
+                Err(fault) => return stop(&file, fault, emitted),
+            };
             loop {
                 out.set_pos(block.pos())?;
-                let next = block
-                    .next(&mut content, &mut name)
-                    .map_err(|fault| file.volume.report(file.nid, fault))?;
+                let next = match block.next(&mut content, &mut name) {
+                    Ok(next) => next,
+                    Err(fault) => return stop(&file, fault, emitted),
+                };
                 let Some((entry, name)) = next else {
                     break;
                 };
                 if !out.emit(name, sb.ino(entry.nid), entry.file_type) {
                     return Ok(());
                 }
+                emitted = true;
             }
             out.yield_now();
         }
@@ -100,5 +109,14 @@ impl DirOps for Erofs {
             out.set_pos(file.size.saturating_add(1))?;
         }
         Ok(())
+    }
+}
+
+/// Ends a listing at a fault. Entries before a bad one are good: if there were any, the next call starts with the bad
+/// one, and reports it.
+fn stop(file: &File<'_>, fault: format::Error, emitted: bool) -> Result {
+    match emitted {
+        true => Ok(()),
+        false => Err(file.volume.report(file.nid, fault)),
     }
 }

@@ -35,7 +35,6 @@ use crate::share::{
 };
 use crate::vfs::{
     inode::Inode,
-    log::Log,
     mount::{
         MountLog,
         Mountable,
@@ -77,7 +76,7 @@ impl Mountable for Erofs {
             log.error(fmt!("domain_id is needed when inode_share is on"));
             return Err(EINVAL);
         }
-        let raw = read_superblock(sb, options.fsoffset)?;
+        let raw = read_superblock(sb, options.fsoffset, log)?;
         let block_size = raw.block.size();
         if options.fsoffset % block_size != 0 {
             log.error(fmt!(
@@ -94,7 +93,12 @@ impl Mountable for Erofs {
             Volume::new(raw, sb.block_device(), options.fsoffset, sb.id()),
             GFP_KERNEL,
         )?;
-        let prefixes = read_prefixes(&volume)?;
+        if volume.sb.has_48bit() {
+            volume.log.info(fmt!(
+                "EXPERIMENTAL 48-bit layout support in use. Use at your own risk!"
+            ));
+        }
+        let prefixes = read_prefixes(&volume, sb.id(), log)?;
         let sharing = enter_domain(&volume, options, &module.domains)?;
         let mount = sharing.as_ref().map(|sharing| Mount {
             domain: sharing.domain().clone(),
@@ -114,14 +118,15 @@ impl Mountable for Erofs {
         )
     }
 
-    fn root(sb: &SuperBlock<Self>) -> Result<ARef<Inode<Self>>> {
+    fn root(sb: &SuperBlock<Self>, log: &mut MountLog<'_>) -> Result<ARef<Inode<Self>>> {
         let volume = &sb.data().volume;
         let nid = volume.sb.root_nid;
-        let root = super::inode::get(sb, nid)?;
+        let root = super::inode::get(sb, nid).inspect_err(|e| {
+            // The kernel's log has the fault already.
+            log.tell(fmt!("cannot read root inode @ nid {}: {e:?}", nid.0));
+        })?;
         if !super::inode::is_directory(&root) {
-            volume
-                .log
-                .error(fmt!("rootino(nid {}) is not a directory", nid.0));
+            log.refuse(sb.id(), fmt!("rootino(nid {}) is not a directory", nid.0));
             return Err(EINVAL);
         }
         volume
@@ -190,33 +195,33 @@ fn same_for_ever(sb: &SuperBlock<Erofs>, options: &Options) -> bool {
 }
 
 /// Reads the superblock, which says everything else.
-fn read_superblock(sb: &SuperBlock<Erofs>, fsoffset: u64) -> Result<Superblock> {
-    // There is no volume yet, and so no log of its own.
-    pin_init::stack_pin_init!(let log = Log::new(sb.id()));
+fn read_superblock(
+    sb: &SuperBlock<Erofs>,
+    fsoffset: u64,
+    log: &mut MountLog<'_>,
+) -> Result<Superblock> {
     let device = sb.block_device();
-    let mut meta = Meta::new(&device, fsoffset, device.len().saturating_sub(fsoffset));
+    let len = device.len().saturating_sub(fsoffset);
+    let mut meta = Meta::new(&device, fsoffset, len);
     let raw = Superblock::read(&mut meta, PAGE_SIZE as u32, sums::crc32c).map_err(|fault| {
-        log.error(fmt!("{}", fault.what));
+        log.refuse(sb.id(), fmt!("{}", fault.what));
         volume::errno(&fault)
     })?;
-    if raw.extra_devices != 0 {
-        log.error(fmt!("extra devices are not supported yet"));
-        return Err(EOPNOTSUPP);
-    }
-    if raw.has_metabox() {
-        log.error(fmt!("a metabox is not supported yet"));
-        return Err(EOPNOTSUPP);
-    }
-    if raw.has_48bit() {
-        log.info(fmt!(
-            "EXPERIMENTAL 48-bit layout support in use. Use at your own risk!"
-        ));
-    }
-    Ok(raw)
+    let missing = match (raw.extra_devices, raw.has_metabox()) {
+        (0, false) => return Ok(raw),
+        (0, true) => "a metabox is",
+        _ => "extra devices are",
+    };
+    log.refuse(sb.id(), fmt!("{missing} not supported yet"));
+    Err(EOPNOTSUPP)
 }
 
 /// Reads the table of long xattr prefixes, as far as it can be read without decompression.
-fn read_prefixes(volume: &Volume) -> Result<KVec<xattr::Prefix>> {
+fn read_prefixes(
+    volume: &Volume,
+    id: &CStr,
+    log: &mut MountLog<'_>,
+) -> Result<KVec<xattr::Prefix>> {
     let sb = &volume.sb;
     let mut prefixes = KVec::new();
     if sb.xattr_prefix_count == 0 {
@@ -235,7 +240,10 @@ fn read_prefixes(volume: &Volume) -> Result<KVec<xattr::Prefix>> {
             .push(prefix, GFP_KERNEL)
             .map_err(|_| crate::format::Error::os(ENOMEM.to_errno().wrapping_neg(), "no memory"))
     })
-    .map_err(|fault| volume.report(sb.root_nid, fault))?;
+    .map_err(|fault| {
+        log.refuse(id, fmt!("{}", fault.what));
+        volume::errno(&fault)
+    })?;
     Ok(prefixes)
 }
 

@@ -67,10 +67,9 @@ impl Options {
                 self.inode_share = true;
                 return Ok(());
             }
-            // What they turn off is off.
-            Param::Acl(false) | Param::DirectIo(false) => return Ok(()),
+            // What it turns off is off. And block devices are read directly anyway.
+            Param::Acl(false) | Param::DirectIo(_) => return Ok(()),
             Param::Acl(true) => "POSIX ACLs are",
-            Param::DirectIo(true) => "direct I/O to backing files is",
             Param::Device => "extra devices are",
             Param::SourceFd => "backing files are",
             Param::Dax => {

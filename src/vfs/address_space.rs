@@ -20,6 +20,7 @@ use crate::vfs::{
         self,
         FileMap,
         Iteration,
+        Purpose,
         ReadTable, //
     },
     super_block::{
@@ -89,7 +90,7 @@ impl<T: Fill + SuperOps> Table<T> {
             cur_folio: folio,
             ..pin_init::zeroed()
         };
-        let mut state = Iteration::new(source);
+        let mut state = Iteration::new(source, Purpose::Read);
         // SAFETY: The folio is locked, by the contract; context and iteration outlive the call, and submitted I/O
         // uses neither.
         unsafe {
@@ -114,7 +115,7 @@ impl<T: Fill + SuperOps> Table<T> {
             rac: ra,
             ..pin_init::zeroed()
         };
-        let mut state = Iteration::new(source);
+        let mut state = Iteration::new(source, Purpose::ReadAhead);
         // SAFETY: As in `read_folio`.
         unsafe {
             bindings::iomap_readahead(

@@ -47,11 +47,21 @@ pub(crate) struct Extent {
     pub(crate) place: Place,
 }
 
+/// What an extent is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To read it: an inline extent's bytes are asked for, too.
+    Read,
+    /// As [`Purpose::Read`]; if it fails, it will be asked for again, so there is nothing to be logged.
+    ReadAhead,
+    /// To tell where it is.
+    Report,
+}
+
 /// Something whose extents can be asked for.
 pub(crate) trait Extents {
     /// The extent that holds byte `pos`, which is below the file's size; more than `len` bytes are of no use.
-    /// `bytes`: an inline extent's bytes, too.
-    fn extent(&self, pos: u64, len: u64, bytes: bool) -> Result<Extent>;
+    fn extent(&self, pos: u64, len: u64, purpose: Purpose) -> Result<Extent>;
 
     /// The file's size in bytes.
     fn size(&self) -> u64;
@@ -72,6 +82,7 @@ pub(crate) trait FileMap: FileSystem {
 /// The state of one iteration: what `iomap_iter.private` points to.
 pub(super) struct Iteration<'a, E> {
     source: &'a E,
+    purpose: Purpose,
     /// The page of the inline extent that iomap is copying from.
     page: Option<HeldPage>,
     /// What mapping failed with; iomap itself only leaves the folio not up to date.
@@ -79,9 +90,10 @@ pub(super) struct Iteration<'a, E> {
 }
 
 impl<'a, E: Extents> Iteration<'a, E> {
-    pub(super) fn new(source: &'a E) -> Self {
+    pub(super) fn new(source: &'a E, purpose: Purpose) -> Self {
         Self {
             source,
+            purpose,
             page: None,
             error: None,
         }
@@ -101,7 +113,7 @@ fn fill<E: Extents>(
     source: &E,
     pos: u64,
     len: u64,
-    bytes: bool,
+    purpose: Purpose,
     map: &mut bindings::iomap,
 ) -> Result<Option<HeldPage>> {
     map.flags = 0;
@@ -113,7 +125,7 @@ fn fill<E: Extents>(
         map.length = len;
         return Ok(None);
     }
-    let extent = source.extent(pos, len, bytes)?;
+    let extent = source.extent(pos, len, purpose)?;
     map.offset = i64::try_from(extent.pos)?;
     map.length = extent.len;
     match extent.place {
@@ -187,7 +199,7 @@ impl<E: Extents> ReadTable<E> {
             state.source,
             pos.unsigned_abs(),
             len.unsigned_abs(),
-            true,
+            state.purpose,
             map,
         ) {
             Ok(page) => {
@@ -262,7 +274,16 @@ impl<T: FileMap> ReportTable<T> {
         let source = T::source(unsafe { Inode::from_raw(inode) });
         // SAFETY: The map is ours during the call.
         let map = unsafe { &mut *map };
-        from_result(|| fill(&source, pos.unsigned_abs(), len.unsigned_abs(), false, map).map(|_| 0))
+        from_result(|| {
+            fill(
+                &source,
+                pos.unsigned_abs(),
+                len.unsigned_abs(),
+                Purpose::Report,
+                map,
+            )
+            .map(|_| 0)
+        })
     }
 }
 
@@ -317,7 +338,7 @@ pub(super) unsafe fn read_direct<T: FileMap>(
     to: *mut bindings::iov_iter,
 ) -> isize {
     let source = T::source(inode);
-    let mut state = Iteration::new(&source);
+    let mut state = Iteration::new(&source, Purpose::Read);
     // The open file holds the mount, so the I/O needs no `Running`. Mapping is over when this returns, even if the
     // I/O is not.
     // SAFETY: By the contract; the iteration outlives the call.

@@ -49,24 +49,33 @@ impl Log {
     pub(crate) fn error(&self, text: fmt::Arguments<'_>) {
         // SAFETY: Initialised, and locked inside.
         if unsafe { bindings::erofs_helper_ratelimit(self.rate.get()) } {
-            self.print(c"\x013erofs (device %s): %pA\n", text);
+            print(ERROR, &self.id, text);
         }
     }
 
     /// Logs a fact of a mount.
     pub(crate) fn info(&self, text: fmt::Arguments<'_>) {
-        self.print(c"\x016erofs (device %s): %pA\n", text);
+        print(INFO, &self.id, text);
     }
+}
 
-    fn print(&self, format: &CStr, text: fmt::Arguments<'_>) {
-        // SAFETY: The format takes a NUL-terminated string and the address of `fmt::Arguments`, which is what
-        // `%pA` prints (lib/vsprintf.c).
-        unsafe {
-            bindings::_printk(
-                format.as_char_ptr(),
-                self.id.as_ptr(),
-                (&raw const text).cast::<c_void>(),
-            )
-        };
-    }
+const ERROR: &CStr = c"\x013erofs (device %s): %pA\n";
+const INFO: &CStr = c"\x016erofs (device %s): %pA\n";
+
+/// Logs a fault of the image on device `id`, before it has a [`Log`].
+pub(super) fn error(id: &CStr, text: fmt::Arguments<'_>) {
+    print(ERROR, id.to_bytes_with_nul(), text);
+}
+
+/// Prints `text` by `format`, for the NUL-terminated `id`.
+fn print(format: &CStr, id: &[u8], text: fmt::Arguments<'_>) {
+    // SAFETY: The format takes a NUL-terminated string and the address of `fmt::Arguments`, which is what `%pA`
+    // prints (lib/vsprintf.c).
+    unsafe {
+        bindings::_printk(
+            format.as_char_ptr(),
+            id.as_ptr(),
+            (&raw const text).cast::<c_void>(),
+        )
+    };
 }

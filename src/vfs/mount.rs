@@ -14,6 +14,7 @@ use crate::vfs::{
         FileSystem,
         Inode, //
     },
+    log,
     super_block::{
         self,
         SuperBlock,
@@ -66,12 +67,27 @@ pub(crate) enum Param<'a> {
     SourceFd,
 }
 
-/// Where a mount's errors go: the mount's own log, or the kernel's for mount(2).
+/// Where a mount's errors go: the kernel's log, and the mount's own, which only the new mount API has.
 pub(crate) struct MountLog<'a>(&'a mut bindings::fs_context);
 
 impl MountLog<'_> {
-    /// Adds an error.
+    /// Tells of a wrong option.
     pub(crate) fn error(&mut self, text: fmt::Arguments<'_>) {
+        pr_err!("{text}\n");
+        self.tell(text);
+    }
+
+    /// Tells why the image on device `id` is not mounted.
+    pub(crate) fn refuse(&mut self, id: &CStr, text: fmt::Arguments<'_>) {
+        log::error(id, text);
+        self.tell(text);
+    }
+
+    /// Adds to the mount's own log only.
+    pub(crate) fn tell(&mut self, text: fmt::Arguments<'_>) {
+        if self.0.log.log.is_null() {
+            return;
+        }
         // Without memory for the text the errno must do.
         if let Ok(text) = CString::try_from_fmt(text) {
             // SAFETY: The context is ours during the call, and `text` is NUL-terminated.
@@ -101,7 +117,7 @@ pub(crate) trait Mountable: FileSystem {
     ) -> Result<Self::Super>;
 
     /// The root directory's inode. From here on [`SuperBlock::data`] works.
-    fn root(sb: &SuperBlock<Self>) -> Result<ARef<Inode<Self>>>;
+    fn root(sb: &SuperBlock<Self>, log: &mut MountLog<'_>) -> Result<ARef<Inode<Self>>>;
 
     /// The options in effect, for a reconfiguration to start from.
     fn options(sb: &SuperBlock<Self>) -> Result<Self::Options>;
@@ -408,7 +424,7 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
             let data = T::fill(sb, &mount.options, module, &mut log)?;
             // SAFETY: Nobody has asked yet.
             unsafe { *mount.data.get() = Some(data) };
-            let root = ManuallyDrop::new(T::root(sb)?);
+            let root = ManuallyDrop::new(T::root(sb, &mut log)?);
             // SAFETY: This consumes the reference on the root inode, also on failure.
             let root = unsafe { bindings::d_make_root(root.as_raw()) };
             let root = NonNull::new(root).ok_or(ENOMEM)?;

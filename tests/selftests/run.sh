@@ -138,7 +138,11 @@ compare_trees() {
 
 # --- Programs ---
 
-programs="mount_defects share_frames share_lifetime share_ops share_inflight share_options share_counters share_stress image_corrupt"
+programs="mount_options mount_refused mount_defects image_stat image_files image_dirs image_xattr image_corrupt share_frames share_mmap share_lifetime
+    share_ops share_inflight share_options share_counters share_stress"
+
+# What these expect is what the C driver does.
+as_c="mount_options image_stat image_files image_dirs image_xattr image_corrupt"
 
 for program in $programs; do
     if wanted "$program"; then
@@ -146,6 +150,12 @@ for program in $programs; do
     fi
 done
 ! wanted tree || compare_trees
+
+if [ -n "$have_both" ] && use_driver c; then
+    for program in $as_c; do
+        ! wanted "$program" || run pass 'C driver: ' "$program"
+    done
+fi
 
 if [ -n "$have_both" ] && wanted defects; then
     use_driver c && while read -r id how program test; do

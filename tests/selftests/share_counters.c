@@ -101,8 +101,9 @@ TEST_F(counters, inode_reclaim_takes_members_and_leaves_pages)
 	uint32_t crc;
 
 	ASSERT_EQ(0, path_crc("/mnt/a", "common", &crc));
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		ASSERT_EQ(0, drop_caches(2));
+	}
 	EXPECT_EQ(0, read_number(ALL "members"));
 	EXPECT_EQ(1, read_number(ALL "shared_inodes"));
 	EXPECT_EQ(256, read_number(ALL "pages"));

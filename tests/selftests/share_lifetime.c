@@ -149,8 +149,9 @@ TEST_F(life, inode_reclaim_keeps_pages)
 
 	ASSERT_EQ(0, path_crc("/mnt/a", "common", &crc));
 	ASSERT_EQ(0, path_crc("/mnt/b", "tail", &crc));
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		ASSERT_EQ(0, drop_caches(2));
+	}
 	EXPECT_EQ(COMMON_PAGES, path_resident("/mnt/b", "common"));
 	EXPECT_EQ(COMMON_PAGES, path_resident("/mnt/a", "twin"));
 	EXPECT_EQ(2, path_resident("/mnt/a", "tail"));

@@ -168,8 +168,9 @@ TEST_F(ops, splice_and_sendfile)
 	ASSERT_EQ(24097, at);
 	ASSERT_EQ(20000, read(pipefd[0], got, COMMON_SIZE));
 	EXPECT_EQ(0, memcmp(got, self->bytes + 4097, 20000));
-	for (off_t sent = 0; sent < (off_t)COMMON_SIZE;)
+	for (off_t sent = 0; sent < (off_t)COMMON_SIZE;) {
 		ASSERT_LT(0, sendfile(out, self->fd, &sent, COMMON_SIZE));
+	}
 	ASSERT_EQ((ssize_t)COMMON_SIZE, pread(out, got, COMMON_SIZE, 0));
 	EXPECT_EQ(0, memcmp(got, self->bytes, COMMON_SIZE));
 	/* They filled the pages that reads use. */

@@ -105,8 +105,9 @@ TEST(concurrent_use)
 
 	ASSERT_EQ(0, private_mounts());
 	ASSERT_EQ(0, mount_image("share-a-private", "/mnt/private", NULL));
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		ASSERT_EQ(0, path_crc("/mnt/private", files[i], &sums[i]));
+	}
 	end = time(NULL) + (quick() ? 5 : 10);
 	for (uintptr_t i = 1; i <= 4; i++)
 		pids[count++] = spawn(reader, (void *)i);
@@ -118,8 +119,9 @@ TEST(concurrent_use)
 	}
 	for (int i = 0; i < 4; i++) {
 		snprintf(dir, sizeof(dir), "/mnt/%d", i);
-		if (shown_options(dir))
+		if (shown_options(dir)) {
 			EXPECT_EQ(0, umount_at(dir));
+		}
 	}
 	if (!driver_is_c()) {
 		EXPECT_EQ(0, read_number("/sys/fs/erofs/sharing/shared_inodes"));

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Directories: positions, seeking and looking up. */
+#include "harness.h"
+
+#include <dirent.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+struct entry {
+	uint64_t ino;
+	int64_t off;
+	uint16_t size;
+	uint8_t type;
+	char name[];
+};
+
+FIXTURE(dir) {
+	int fd;		/* of a directory of many blocks */
+	off_t size;
+	int block;
+	bool dot_last;
+	char names[700][64];
+	off_t start[701];	/* position of each entry, and of the end */
+	int count;
+};
+
+FIXTURE_VARIANT(dir) {
+	const char *image;
+};
+
+FIXTURE_VARIANT_ADD(dir, block_512) { .image = "plain-512" };
+FIXTURE_VARIANT_ADD(dir, block_4096) { .image = "plain-4096" };
+FIXTURE_VARIANT_ADD(dir, dot_omitted) { .image = "dot-omitted-512" };
+
+static long next_entries(int fd, char *buf, size_t size)
+{
+	return syscall(SYS_getdents64, fd, buf, size);
+}
+
+FIXTURE_SETUP(dir)
+{
+	char buf[1024];
+	struct stat st;
+	off_t at = 0;
+	long n;
+
+	ASSERT_EQ(0, private_mounts());
+	ASSERT_EQ(0, mount_image(variant->image, "/mnt/a", NULL));
+	self->fd = open_read("/mnt/a", "many", O_DIRECTORY);
+	ASSERT_GE(self->fd, 0);
+	ASSERT_EQ(0, fstat(self->fd, &st));
+	self->size = st.st_size;
+	self->block = st.st_blksize;
+	while ((n = next_entries(self->fd, buf, sizeof(buf))) > 0)
+		for (long k = 0; k < n; k += ((struct entry *)(buf + k))->size) {
+			struct entry *entry = (void *)(buf + k);
+
+			ASSERT_LT(self->count, 700);
+			strcpy(self->names[self->count], entry->name);
+			self->start[self->count++] = at;
+			at = entry->off;
+		}
+	ASSERT_EQ(0, n);
+	self->start[self->count] = at;
+	self->dot_last = !strcmp(self->names[self->count - 1], ".");
+}
+
+FIXTURE_TEARDOWN(dir)
+{
+}
+
+TEST_F(dir, all_entries_once_and_in_order)
+{
+	ASSERT_EQ(602, self->count);
+	for (int i = 1; i < self->count - self->dot_last; i++) {
+		EXPECT_LT(0, strcmp(self->names[i], self->names[i - 1]));
+	}
+	EXPECT_EQ(self->size + self->dot_last, self->start[self->count]);
+}
+
+/* A position inside a record is rounded up to the next one; inside the names it is the end of the block. */
+TEST_F(dir, seek_to_any_offset)
+{
+	char buf[256];
+	int next = 0;
+
+	for (off_t at = 0; at <= self->size; at += at < 2 * self->block ? 1 : 7) {
+		struct entry *entry = (void *)buf;
+		long n;
+
+		while (next < self->count && self->start[next] < at)
+			next++;
+		ASSERT_EQ(at, lseek(self->fd, at, SEEK_SET));
+		n = next_entries(self->fd, buf, sizeof(buf));
+		if (next == self->count) {
+			ASSERT_EQ(0, n);
+			continue;
+		}
+		ASSERT_LT(0, n)
+			TH_LOG("at %lld", (long long)at);
+		ASSERT_STREQ(self->names[next], entry->name)
+			TH_LOG("at %lld", (long long)at);
+	}
+}
+
+TEST_F(dir, seek_rules)
+{
+	char buf[256];
+
+	EXPECT_EQ(self->size + 5, lseek(self->fd, 5, SEEK_END));
+	EXPECT_EQ(0, next_entries(self->fd, buf, sizeof(buf)));
+	EXPECT_EQ(self->size + 100000, lseek(self->fd, self->size + 100000, SEEK_SET));
+	EXPECT_EQ(0, next_entries(self->fd, buf, sizeof(buf)));
+	EXPECT_EQ(-1, lseek(self->fd, -1, SEEK_SET));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(0, lseek(self->fd, 0, SEEK_DATA));
+	EXPECT_EQ(self->size, lseek(self->fd, 0, SEEK_HOLE));
+	EXPECT_EQ(-1, read(self->fd, buf, 1));
+	EXPECT_EQ(EISDIR, errno);
+	EXPECT_EQ(0, lseek(self->fd, 0, SEEK_SET));
+	EXPECT_EQ(-1, next_entries(self->fd, buf, 10));
+	EXPECT_EQ(EINVAL, errno);
+}
+
+TEST_F(dir, lookups)
+{
+	struct stat st;
+	char path[512], name[300];
+
+	for (int i = 0; i < self->count; i++) {
+		snprintf(path, sizeof(path), "/mnt/a/many/%s", self->names[i]);
+		ASSERT_EQ(0, stat(path, &st))
+			TH_LOG("%s", path);
+		/* Neither shorter nor longer names are there. */
+		if (self->names[i][0] == '.')
+			continue;
+		strcat(path, "!");
+		ASSERT_EQ(-1, stat(path, &st));
+		ASSERT_EQ(ENOENT, errno);
+		path[strlen(path) - 2] = 0;
+		ASSERT_EQ(-1, stat(path, &st));
+		ASSERT_EQ(ENOENT, errno);
+	}
+	EXPECT_EQ(-1, stat("/mnt/a/many/ENTRY-0000", &st));
+	EXPECT_EQ(ENOENT, errno);
+	EXPECT_EQ(-1, stat("/mnt/a/many/", &st) + stat("/mnt/a/many/zzz", &st));
+	EXPECT_EQ(ENOENT, errno);
+	memset(name, 'n', sizeof(name));
+	name[255] = 0;
+	snprintf(path, sizeof(path), "/mnt/a/name/%s", name);
+	EXPECT_EQ(0, stat(path, &st));
+	name[255] = 'n';
+	name[256] = 0;
+	snprintf(path, sizeof(path), "/mnt/a/name/%s", name);
+	EXPECT_EQ(-1, stat(path, &st));
+	EXPECT_EQ(ENAMETOOLONG, errno);
+	EXPECT_EQ(-1, stat("/mnt/a/hard-link/x", &st));
+	EXPECT_EQ(ENOTDIR, errno);
+}
+
+TEST_F(dir, other_calls)
+{
+	int value = 0;
+	int direct = open_read("/mnt/a", "many", O_DIRECTORY | O_DIRECT);
+
+	EXPECT_LE(0, direct);
+	EXPECT_EQ(-1, ioctl(self->fd, 1 /* FIBMAP */, &value));
+	EXPECT_EQ(ENOTTY, errno);
+	EXPECT_EQ(-1, fcntl(self->fd, F_SETLEASE, F_RDLCK));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, fsync(self->fd));
+	EXPECT_EQ(EINVAL, errno);
+}
+
+TEST_HARNESS_MAIN

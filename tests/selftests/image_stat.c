@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+/* statfs and statx. What trees look like in full, treedump compares; here is what the figures must be. */
+#include "harness.h"
+
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+
+FIXTURE(image) {
+};
+
+FIXTURE_VARIANT(image) {
+	const char *name;
+	int block;
+};
+
+FIXTURE_VARIANT_ADD(image, block_512) { .name = "plain-512", .block = 512 };
+FIXTURE_VARIANT_ADD(image, block_1024) { .name = "plain-1024", .block = 1024 };
+FIXTURE_VARIANT_ADD(image, block_2048) { .name = "plain-2048", .block = 2048 };
+FIXTURE_VARIANT_ADD(image, block_4096) { .name = "plain-4096", .block = 4096 };
+FIXTURE_VARIANT_ADD(image, chunks) { .name = "chunk-4k-1024", .block = 1024 };
+
+FIXTURE_SETUP(image)
+{
+	ASSERT_EQ(0, private_mounts());
+	ASSERT_EQ(0, mount_image(variant->name, "/mnt/a", NULL));
+}
+
+FIXTURE_TEARDOWN(image)
+{
+}
+
+TEST_F(image, statfs)
+{
+	struct statfs fs;
+	struct stat image;
+
+	ASSERT_EQ(0, statfs("/mnt/a", &fs));
+	ASSERT_EQ(0, stat(image_path(variant->name), &image));
+	EXPECT_EQ(0xe0f5e1e2, (uint32_t)fs.f_type);
+	EXPECT_EQ(variant->block, fs.f_bsize);
+	EXPECT_EQ(variant->block, fs.f_frsize);
+	EXPECT_EQ(image.st_size / variant->block, fs.f_blocks);
+	EXPECT_EQ(0, fs.f_bfree);
+	EXPECT_EQ(0, fs.f_bavail);
+	EXPECT_EQ(~0ULL, fs.f_files);
+	EXPECT_LT(600, fs.f_files - fs.f_ffree);
+	EXPECT_GT(900, fs.f_files - fs.f_ffree);
+	EXPECT_EQ(255, fs.f_namelen);
+	EXPECT_TRUE(fs.f_flags & 1 /* ST_RDONLY */);
+	EXPECT_TRUE(fs.f_fsid.__val[0] && fs.f_fsid.__val[1]);
+}
+
+TEST_F(image, statx)
+{
+	static const struct {
+		const char *name;
+		unsigned int size;
+	} files[] = { { "size-0", 0 }, { "size-1", 1 }, { "size-513", 513 }, { "size-5000", 5000 }, { "sparse", 143460 } };
+	struct statx stx;
+	char path[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "/mnt/a/file/%s", files[i].name);
+		ASSERT_EQ(0, statx(AT_FDCWD, path, 0, STATX_BASIC_STATS | STATX_BTIME | STATX_DIOALIGN, &stx));
+		EXPECT_EQ(files[i].size, stx.stx_size);
+		EXPECT_EQ((files[i].size + variant->block - 1) / variant->block * variant->block / 512, stx.stx_blocks);
+		EXPECT_EQ(variant->block, stx.stx_blksize);
+		/* Never touched by reading, hence not claimed; no birth time on disk. */
+		EXPECT_FALSE(stx.stx_mask & (STATX_ATIME | STATX_BTIME));
+		EXPECT_EQ(STATX_BASIC_STATS & ~STATX_ATIME, stx.stx_mask & STATX_BASIC_STATS);
+		EXPECT_TRUE(stx.stx_mask & STATX_DIOALIGN);
+		EXPECT_EQ(512, stx.stx_dio_offset_align);
+		EXPECT_TRUE(stx.stx_attributes & STATX_ATTR_IMMUTABLE);
+		EXPECT_TRUE(stx.stx_attributes_mask & STATX_ATTR_IMMUTABLE);
+		EXPECT_TRUE(stx.stx_attributes_mask & STATX_ATTR_COMPRESSED);
+		EXPECT_FALSE(stx.stx_attributes & STATX_ATTR_COMPRESSED);
+		EXPECT_EQ(stx.stx_mtime.tv_sec, stx.stx_ctime.tv_sec);
+		EXPECT_EQ(stx.stx_mtime.tv_nsec, stx.stx_atime.tv_nsec);
+	}
+	ASSERT_EQ(0, statx(AT_FDCWD, "/mnt/a/link/fast", AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_DIOALIGN, &stx));
+	EXPECT_TRUE(stx.stx_attributes & STATX_ATTR_IMMUTABLE);
+	EXPECT_FALSE(stx.stx_mask & STATX_DIOALIGN);
+}
+
+TEST_F(image, times_stay_when_read)
+{
+	struct stat before, after;
+	uint32_t crc;
+
+	ASSERT_EQ(0, stat("/mnt/a/file/late", &before));
+	EXPECT_EQ(5000000000, before.st_mtim.tv_sec);
+	EXPECT_EQ(999999999, before.st_mtim.tv_nsec);
+	ASSERT_EQ(0, path_crc("/mnt/a", "file/late", &crc));
+	ASSERT_EQ(0, stat("/mnt/a/file/late", &after));
+	EXPECT_EQ(0, memcmp(&before, &after, sizeof(before)));
+	ASSERT_EQ(0, stat("/mnt/a/file/old", &before));
+	EXPECT_EQ(-86400, before.st_mtim.tv_sec);
+}
+
+TEST_F(image, ioctls)
+{
+	static const char * const paths[] = { "file/text", "file" };
+	struct {
+		uint8_t len, uuid[16];
+	} uuid;
+	char label[FSLABEL_MAX];
+	int fd, value;
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		fd = open_read("/mnt/a", paths[i], 0);
+		ASSERT_GE(fd, 0);
+		EXPECT_EQ(0, ioctl(fd, FS_IOC_GETFSLABEL, label));
+		EXPECT_STREQ("", label);
+		EXPECT_EQ(0, ioctl(fd, _IOR(0x15, 0, uuid), &uuid));
+		EXPECT_EQ(0x5f, uuid.uuid[0]);
+		EXPECT_EQ(0xc2, uuid.uuid[15]);
+		EXPECT_EQ(-1, ioctl(fd, FS_IOC_GETFLAGS, &value));
+		EXPECT_EQ(ENOTTY, errno);
+		EXPECT_EQ(-1, ioctl(fd, FS_IOC_GETVERSION, &value));
+		EXPECT_EQ(ENOTTY, errno);
+		close(fd);
+	}
+	fd = open_read("/mnt/a", "file/text", 0);
+	EXPECT_EQ(0, ioctl(fd, FIGETBSZ, &value));
+	EXPECT_EQ(variant->block, value);
+	EXPECT_EQ(5, lseek(fd, 5, SEEK_SET));
+	EXPECT_EQ(0, ioctl(fd, FIONREAD, &value));
+	EXPECT_EQ(200000 - 5, value);
+	close(fd);
+}
+
+/* Hard links are one inode. */
+TEST_F(image, hard_links)
+{
+	struct stat a, b;
+
+	ASSERT_EQ(0, stat("/mnt/a/file/twelve", &a));
+	ASSERT_EQ(0, stat("/mnt/a/hard-link", &b));
+	EXPECT_EQ(a.st_ino, b.st_ino);
+	EXPECT_EQ(3, b.st_nlink);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the C driver has and this one has not yet is refused, and said so; nothing is half there. */
+#include "harness.h"
+
+#include <sys/stat.h>
+
+FIXTURE(mnt) {
+};
+
+FIXTURE_SETUP(mnt)
+{
+	ASSERT_EQ(0, private_mounts());
+}
+
+FIXTURE_TEARDOWN(mnt)
+{
+}
+
+TEST_F(mnt, not_yet)
+{
+	char dev[DEV_LEN];
+	int fd = attach_image("small", dev), log = klog_open();
+	char line[512];
+
+	EXPECT_EQ(-EOPNOTSUPP, mount_at(dev, "/mnt/a", "device=/dev/null"));
+	EXPECT_LE(1, klog_erofs(log, line, sizeof(line)));
+	EXPECT_EQ(-EOPNOTSUPP, mount_at(dev, "/mnt/a", "acl"));
+	EXPECT_LE(1, klog_erofs(log, line, sizeof(line)));
+	/* mount(8) tries a loop device on this errno. */
+	EXPECT_EQ(-ENOTBLK, mount_at(image_path("small"), "/mnt/a", NULL));
+	close(fd);
+}
+
+TEST_F(mnt, compressed_files_are_refused_one_by_one)
+{
+	struct stat st, plain;
+	char buf[16];
+	uint32_t crc;
+	int fd, err;
+
+	ASSERT_EQ(0, mount_image("lz4", "/mnt/a", NULL));
+	ASSERT_EQ(0, mount_image("plain-4096", "/mnt/b", NULL));
+	ASSERT_EQ(0, stat("/mnt/a/file/text", &st));
+	ASSERT_EQ(0, stat("/mnt/b/file/text", &plain));
+	EXPECT_EQ(plain.st_size, st.st_size);
+	EXPECT_EQ(plain.st_mode, st.st_mode);
+	EXPECT_EQ(plain.st_mtim.tv_nsec, st.st_mtim.tv_nsec);
+	EXPECT_GT(plain.st_blocks, st.st_blocks);
+	/* At open or at the first read. */
+	fd = open_read("/mnt/a", "file/text", 0);
+	err = fd < 0 ? fd : read(fd, buf, sizeof(buf)) < 0 ? -errno : 0;
+	EXPECT_EQ(-EOPNOTSUPP, err);
+	/* What is not compressed is read. */
+	EXPECT_EQ(0, path_crc("/mnt/a", "file/random", &crc));
+	EXPECT_EQ(0, same_bytes("/mnt/a", "file/random", "/mnt/b", "file/random"));
+	EXPECT_EQ(12, readlink("/mnt/a/link/fast", buf, sizeof(buf)) - 2);
+}
+
+TEST_HARNESS_MAIN

@@ -32,7 +32,11 @@ use crate::vfs::{
 use kernel::{
     prelude::*,
     sync::{
-        atomic::Atomic,
+        atomic::{
+            Atomic,
+            AtomicFlag,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     }, //
@@ -62,23 +66,33 @@ pub(crate) struct Image {
     cache_strategy: Atomic<i32>,
     /// The place in a domain, of a mount that shares.
     sharing: Option<Membership>,
-    /// The mount's numbers, from mount to unmount.
+    /// The mount's directory in sysfs, from mount to unmount.
     #[pin]
     shown: Mutex<Option<Shown>>,
+    /// Whether it has the numbers of sharing.
+    shows_sharing: AtomicFlag,
 }
 
-/// A mount's directory in sysfs; with numbers in it, if the mount shares.
+/// A mount's directory in sysfs.
 struct Shown {
-    _numbers: Option<Numbers<Mount>>,
-    _dir: Arc<Dir>,
+    /// From the first file that joins on: most mounts end without.
+    numbers: Option<Numbers<Mount>>,
+    dir: Arc<Dir>,
 }
 
-impl Shown {
-    fn new(parent: &Dir, name: &CStr, mount: Option<&Mount>) -> Result<Self> {
-        let dir = Arc::new(parent.dir(name)?, GFP_KERNEL)?;
-        Ok(Self {
-            _numbers: mount.map(|m| stats::show_mount(&dir, m)).transpose()?,
-            _dir: dir,
-        })
+impl Image {
+    /// Shows the numbers of sharing, once there is something to be counted.
+    fn show_sharing(&self, sharing: &Membership) {
+        if self.shows_sharing.load(Relaxed) || self.shows_sharing.xchg(true, Relaxed) {
+            return;
+        }
+        if let Some(shown) = &mut *self.shown.lock() {
+            let mount = Mount {
+                domain: sharing.domain().clone(),
+                volume: self.volume.clone(),
+            };
+            // Without memory for them, files are shared all the same.
+            shown.numbers = stats::show_mount(&shown.dir, &mount).ok();
+        }
     }
 }

@@ -53,8 +53,11 @@ impl File<'_> {
 impl File<'_> {
     fn find(&self, pos: u64, len: u64, purpose: Purpose) -> format::Result<Extent> {
         let volume = self.volume;
-        let mut meta = volume.meta();
-        let found = map::map(&mut meta, &volume.sb, self.body, self.size, pos, len)?;
+        let sb = &volume.sb;
+        let found = match map::flat(sb, self.body, self.size, pos, len)? {
+            Some(found) => found,
+            None => map::map(&mut volume.meta(), sb, self.body, self.size, pos, len)?,
+        };
         let mut len = found.len;
         let place = match found.place {
             map::Place::Hole => Place::Hole,
@@ -62,7 +65,7 @@ impl File<'_> {
             map::Place::Device { addr, .. } => {
                 let (addr, rest) = volume.locate(addr)?;
                 // What is there of a file that is cut short can be read.
-                let rest = rest & !volume.sb.block.size().wrapping_sub(1);
+                let rest = rest & !sb.block.size().wrapping_sub(1);
                 if len > rest {
                     let skip = pos.saturating_sub(found.pos);
                     if skip >= rest {
@@ -76,7 +79,7 @@ impl File<'_> {
                 let (place, _) = volume.locate(addr)?;
                 let page = match purpose {
                     Purpose::Report => None,
-                    Purpose::Read | Purpose::ReadAhead => Some(meta.into_page(addr)?),
+                    Purpose::Read | Purpose::ReadAhead => Some(volume.meta().into_page(addr)?),
                 };
                 Place::Inline(volume.device(), place, page)
             }

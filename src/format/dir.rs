@@ -357,8 +357,6 @@ pub(crate) struct Block {
     bounds: Bounds,
     /// The offset of the next entry.
     at: u32,
-    /// That entry, where the one before has told it.
-    ahead: Option<Raw>,
 }
 
 impl Block {
@@ -372,11 +370,7 @@ impl Block {
         let bounds = Bounds::open(src, size, block, pos >> block.get())?;
         let offset = u32::try_from(block.offset(pos)).unwrap_or(u32::MAX);
         let at = offset.div_ceil(ENTRY).saturating_mul(ENTRY);
-        Ok(Self {
-            bounds,
-            at,
-            ahead: None,
-        })
+        Ok(Self { bounds, at })
     }
 
     /// The position of the next entry; if there is none, of the next block or the directory's end.
@@ -398,26 +392,15 @@ impl Block {
         if self.at >= bounds.names {
             return Ok(None);
         }
-        let entry = match self.ahead {
-            Some(entry) => entry,
-            None => bounds.entry(src, self.at)?,
-        };
-        let start = entry.nameoff.get().into();
-        let (end, ahead) = if bounds.is_last(self.at) {
-            (bounds.len, None)
-        } else {
-            let next = bounds.entry(src, self.at.saturating_add(ENTRY))?;
-            (next.nameoff.get().into(), Some(next))
-        };
-        let (start, end) = bounds.check_name(start, end)?;
+        let (start, end) = bounds.name(src, self.at)?;
         let len = bounds.copy_name(src, start, end, buf)?;
         // Only the last name of a block ends before its room does.
-        if len == 0 || ahead.is_some() && len != end.saturating_sub(start) as usize {
+        if len == 0 || len != end.saturating_sub(start) as usize && !bounds.is_last(self.at) {
             return Err(BOGUS);
         }
         let name = buf.get(..len).ok_or(BOGUS)?;
+        let entry = bounds.entry(src, self.at)?;
         self.at = self.at.saturating_add(ENTRY);
-        self.ahead = ahead;
         Ok(Some((entry.dirent(), name)))
     }
 }

@@ -56,48 +56,63 @@ pub(crate) fn map<S: Source>(
     pos: u64,
     len: u64,
 ) -> Result<Extent> {
+    if let Some(found) = flat(sb, body, size, pos, len)? {
+        return Ok(found);
+    }
+    let Layout::Chunk {
+        bits,
+        indexes,
+        wide,
+    } = body.layout
+    else {
+        return Err(Error::unsupported("compressed data is not supported yet"));
+    };
+    let table = Table {
+        sb,
+        base: body.data_pos()?,
+        bits: u32::from(bits & 63),
+        wide,
+        size,
+    };
+    if indexes {
+        table.map::<Index, S>(src, pos, len)
+    } else {
+        table.map::<U32, S>(src, pos, len)
+    }
+}
+
+/// [`map`] for a file that has no index: nothing is read. `None`: it has one.
+#[inline]
+pub(crate) fn flat(
+    sb: &Superblock,
+    body: &Body,
+    size: u64,
+    pos: u64,
+    len: u64,
+) -> Result<Option<Extent>> {
     let hole = Extent {
         pos,
         len,
         place: Place::Hole,
     };
     if pos >= size {
-        return Ok(hole);
+        return Ok(Some(hole));
     }
     let blocks = sb.block.count(size);
-    match body.layout {
-        Layout::Plain { start: None } => Ok(hole),
-        Layout::Plain { start: Some(start) } => run(sb.block, start, pos, sb.block.pos(blocks)),
+    let found = match body.layout {
+        Layout::Plain { start: None } => hole,
+        Layout::Plain { start: Some(start) } => run(sb.block, start, pos, sb.block.pos(blocks))?,
         Layout::Inline { start } => {
             let tail = sb.block.pos(blocks.saturating_sub(1));
             if pos < tail {
-                run(sb.block, start, pos, tail)
+                run(sb.block, start, pos, tail)?
             } else {
-                inline(sb.block, body.data_pos()?, tail, pos, size)
+                inline(sb.block, body.data_pos()?, tail, pos, size)?
             }
         }
-        Layout::Chunk {
-            bits,
-            indexes,
-            wide,
-        } => {
-            let table = Table {
-                sb,
-                base: body.data_pos()?,
-                bits: u32::from(bits & 63),
-                wide,
-                size,
-            };
-            if indexes {
-                table.map::<Index, S>(src, pos, len)
-            } else {
-                table.map::<U32, S>(src, pos, len)
-            }
-        }
-        Layout::Compressed { .. } => {
-            Err(Error::unsupported("compressed data is not supported yet"))
-        }
-    }
+        Layout::Chunk { .. } | Layout::Compressed { .. } => return Ok(None),
+    };
+    Ok(Some(found))
 }
 
 /// The byte address of a whole file that lies in one run, where that is told at a glance; else [`map`] tells.

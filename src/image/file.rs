@@ -84,5 +84,7 @@ fn share(inode: &Inode<Erofs>) -> Result {
         size: file.size,
         blkbits: image.volume.sb.block.get() as u8,
     };
-    sharing.join(inode, &image.volume, &file, content)
+    sharing.join(inode, &image.volume, &file, content)?;
+    image.show_sharing(sharing);
+    Ok(())
 }

@@ -2,11 +2,11 @@
 
 //! From a nid to an inode of the VFS.
 
-use super::Erofs;
-use crate::data::{
-    file::File,
-    volume::Volume, //
+use super::{
+    Erofs,
+    Image, //
 };
+use crate::data::file::File;
 use crate::format::{
     inode::{
         self,
@@ -75,12 +75,13 @@ pub(super) fn get(sb: &SuperBlock<Erofs>, nid: Nid) -> Result<ARef<Inode<Erofs>>
     let volume = &sb.data().volume;
     match sb.get_inode(volume.sb.ino(nid), nid.0)? {
         Got::Existing(inode) => Ok(inode),
-        Got::New(new) => fill(new, volume, nid),
+        Got::New(new) => fill(new, sb.data(), nid),
     }
 }
 
 /// Reads a new inode. All that can fail comes before it is shown.
-fn fill(mut new: New<Erofs>, volume: &Volume, nid: Nid) -> Result<ARef<Inode<Erofs>>> {
+fn fill(mut new: New<Erofs>, image: &Image, nid: Nid) -> Result<ARef<Inode<Erofs>>> {
+    let volume = &image.volume;
     let report = |fault| volume.report(nid, fault);
     let sb = &volume.sb;
     let mut meta = volume.meta();
@@ -98,7 +99,10 @@ fn fill(mut new: New<Erofs>, volume: &Volume, nid: Nid) -> Result<ARef<Inode<Ero
         mtime_nsec: raw.mtime_nsec,
     })?;
     match raw.file_type {
-        FileType::Regular => new.set_regular(),
+        FileType::Regular => {
+            let compressed = matches!(raw.body.layout, Layout::Compressed { .. });
+            new.set_regular(image.sharing.is_some() || compressed)
+        }
         FileType::Directory => new.set_directory(),
         FileType::Symlink => match symlink::inline_target(sb, &raw.body, raw.size) {
             Some(pos) => {

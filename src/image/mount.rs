@@ -26,12 +26,9 @@ use crate::format::{
         PrefixSpace, //
     }, //
 };
-use crate::share::{
-    domain::{
-        Domains,
-        Membership, //
-    },
-    stats::Mount, //
+use crate::share::domain::{
+    Domains,
+    Membership, //
 };
 use crate::vfs::{
     inode::Inode,
@@ -51,6 +48,7 @@ use kernel::{
         aref::ARef,
         atomic::{
             Atomic,
+            AtomicFlag,
             Relaxed, //
         },
         Arc, //
@@ -100,11 +98,10 @@ impl Mountable for Erofs {
         }
         let prefixes = read_prefixes(&volume, sb.id(), log)?;
         let sharing = enter_domain(&volume, options, &module.domains)?;
-        let mount = sharing.as_ref().map(|sharing| Mount {
-            domain: sharing.domain().clone(),
-            volume: volume.clone(),
-        });
-        let shown = Shown::new(&module.sysfs, sb.id(), mount.as_ref())?;
+        let shown = Shown {
+            numbers: None,
+            dir: Arc::new(module.sysfs.dir(sb.id())?, GFP_KERNEL)?,
+        };
         KBox::pin_init(
             pin_init!(Image {
                 volume,
@@ -113,6 +110,7 @@ impl Mountable for Erofs {
                 cache_strategy: Atomic::new(options.cache_strategy),
                 sharing,
                 shown <- new_mutex!(Some(shown), "erofs::Image::shown"),
+                shows_sharing: AtomicFlag::new(false),
             }),
             GFP_KERNEL,
         )

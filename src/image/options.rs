@@ -68,7 +68,7 @@ impl Options {
                 return Ok(());
             }
             // What it turns off is off. And block devices are read directly anyway.
-            Param::Acl(false) | Param::DirectIo(_) => return Ok(()),
+            Param::Acl(false) | Param::DirectIo => return Ok(()),
             Param::Acl(true) => "POSIX ACLs are",
             Param::Device => "extra devices are",
             Param::SourceFd => "backing files are",

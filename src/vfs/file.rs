@@ -76,10 +76,18 @@ pub(super) unsafe extern "C" fn ioctl<T: FileOps>(
 pub(super) struct Table<T>(PhantomData<T>);
 
 impl<T: FileOps + iomap::FileMap> Table<T> {
-    pub(super) const OPS: &'static bindings::file_operations = &bindings::file_operations {
+    /// For files whose [`FileOps::open`] has something to say.
+    pub(super) const OPENED: &'static bindings::file_operations = &bindings::file_operations {
+        open: Some(Self::open),
+        ..Self::COMMON
+    };
+
+    /// For other files: opening them needs no callback.
+    pub(super) const OPS: &'static bindings::file_operations = &Self::COMMON;
+
+    const COMMON: bindings::file_operations = bindings::file_operations {
         llseek: Some(Self::llseek),
         read_iter: Some(Self::read_iter),
-        open: Some(Self::open),
         mmap_prepare: Some(bindings::generic_file_readonly_mmap_prepare),
         get_unmapped_area: Some(bindings::thp_get_unmapped_area),
         splice_read: Some(bindings::filemap_splice_read),

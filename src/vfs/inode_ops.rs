@@ -163,10 +163,13 @@ where
         unsafe { (*self.as_raw()).__bindgen_anon_3.i_fop = ops };
     }
 
-    /// Makes it a regular file.
-    pub(crate) fn set_regular(&mut self) {
+    /// Makes it a regular file. `opened`: [`file::FileOps::open`] is to be called.
+    pub(crate) fn set_regular(&mut self, opened: bool) {
         self.set_ops(Table::<T>::FILE);
-        self.set_file_ops(file::Table::<T>::OPS);
+        self.set_file_ops(match opened {
+            true => file::Table::<T>::OPENED,
+            false => file::Table::<T>::OPS,
+        });
         self.set_pages(address_space::Table::<T>::OWN);
     }
 

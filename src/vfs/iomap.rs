@@ -17,10 +17,7 @@ use crate::vfs::{
     },
     page_cache::HeldPage, //
 };
-use core::{
-    marker::PhantomData,
-    mem::offset_of, //
-};
+use core::marker::PhantomData;
 use kernel::{
     error::from_result,
     prelude::*, //
@@ -154,8 +151,7 @@ pub(super) struct ReadTable<E>(PhantomData<E>);
 
 impl<E: Extents> ReadTable<E> {
     pub(super) const OPS: &'static bindings::iomap_ops = &bindings::iomap_ops {
-        iomap_begin: Some(Self::begin),
-        iomap_end: Some(Self::end),
+        iomap_next: Some(Self::next),
         ..pin_init::zeroed()
     };
 
@@ -165,71 +161,42 @@ impl<E: Extents> ReadTable<E> {
         bio_set: bio::read_bios(),
     };
 
-    /// The iteration that `map` belongs to.
+    /// Called by `iomap_iter()`: ends the last extent, and finds the next one. Returns 1 if there is one, 0 at the end.
     ///
     /// # Safety
     ///
-    /// `map` must be the `iomap` field of an `iomap_iter` whose `private` came from [`Iteration::as_private`].
-    unsafe fn iteration<'a>(map: *mut bindings::iomap) -> &'a mut Iteration<'a, E> {
-        // SAFETY: By the contract.
-        let iter: *mut bindings::iomap_iter =
-            unsafe { map.byte_sub(offset_of!(bindings::iomap_iter, iomap)).cast() };
-        // SAFETY: By the contract; one thread runs the iteration.
-        unsafe { &mut *(*iter).private.cast() }
-    }
-
-    /// Called by `iomap_iter()`.
-    ///
-    /// # Safety
-    ///
-    /// The arguments must be those of `iomap_ops.iomap_begin`, in an iteration that this table was made for.
-    unsafe extern "C" fn begin(
-        _inode: *mut bindings::inode,
-        pos: i64,
-        len: i64,
-        _flags: c_uint,
+    /// The arguments must be those of `iomap_ops.iomap_next`, in an iteration that this table was made for.
+    unsafe extern "C" fn next(
+        iter: *const bindings::iomap_iter,
         map: *mut bindings::iomap,
-        _src: *mut bindings::iomap,
+        src: *mut bindings::iomap,
     ) -> c_int {
-        // SAFETY: `iomap_iter()` passes its own `iomap`, and this table is used with an `Iteration` only.
-        let state = unsafe { Self::iteration(map) };
+        // SAFETY: By the contract; `private` came from `Iteration::as_private`, and one thread runs the iteration.
+        let state = unsafe { &mut *(*iter).private.cast::<Iteration<'_, E>>() };
+        // SAFETY: By the contract.
+        if unsafe { (*map).length } != 0 {
+            // The extent's bytes are copied or submitted.
+            state.page = None;
+            // SAFETY: By the contract.
+            let more = unsafe { bindings::iomap_iter_continue(iter, map, src, 0) };
+            if more <= 0 {
+                return more;
+            }
+        }
+        // SAFETY: By the contract.
+        let (pos, len) = unsafe { ((*iter).pos, (*iter).len) };
         // SAFETY: The map is ours during the call.
         let map = unsafe { &mut *map };
-        match fill(
-            state.source,
-            pos.unsigned_abs(),
-            len.unsigned_abs(),
-            state.purpose,
-            map,
-        ) {
+        match fill(state.source, pos.unsigned_abs(), len, state.purpose, map) {
             Ok(page) => {
                 state.page = page;
-                0
+                1
             }
             Err(e) => {
                 state.error = Some(e);
                 e.to_errno()
             }
         }
-    }
-
-    /// Called by `iomap_iter()` when the extent's bytes are copied or submitted.
-    ///
-    /// # Safety
-    ///
-    /// The arguments must be those of `iomap_ops.iomap_end`, in an iteration that this table was made for.
-    unsafe extern "C" fn end(
-        _inode: *mut bindings::inode,
-        _pos: i64,
-        _len: i64,
-        written: isize,
-        _flags: c_uint,
-        map: *mut bindings::iomap,
-    ) -> c_int {
-        // SAFETY: As in `begin`.
-        unsafe { Self::iteration(map) }.page = None;
-        // As C: a number of bytes is as good as 0 here.
-        c_int::try_from(written).unwrap_or(0)
     }
 
     /// Called by iomap's buffered read for each bio.

@@ -58,7 +58,7 @@ pub(crate) enum Param<'a> {
     /// `domain_id=`; never empty.
     DomainId(&'a [u8]),
     /// `directio` or `nodirectio`.
-    DirectIo(bool),
+    DirectIo,
     /// `fsoffset=`.
     FsOffset(u64),
     /// `inode_share`.
@@ -296,7 +296,7 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
                     // SAFETY: NUL-terminated, and ours during the call.
                     Param::DomainId(unsafe { CStr::from_char_ptr(text) }.to_bytes())
                 }
-                bindings::EROFS_OPT_DIRECTIO => Param::DirectIo(flag),
+                bindings::EROFS_OPT_DIRECTIO => Param::DirectIo,
                 bindings::EROFS_OPT_FSOFFSET => {
                     // SAFETY: A 64-bit number, by the parameter table.
                     Param::FsOffset(unsafe { result.__bindgen_anon_1.uint_64 })

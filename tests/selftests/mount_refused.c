@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 FIXTURE(mnt) {
 };
@@ -54,6 +55,30 @@ TEST_F(mnt, compressed_files_are_refused_one_by_one)
 	EXPECT_EQ(0, path_crc("/mnt/a", "file/random", &crc));
 	EXPECT_EQ(0, same_bytes("/mnt/a", "file/random", "/mnt/b", "file/random"));
 	EXPECT_EQ(12, readlink("/mnt/a/link/fast", buf, sizeof(buf)) - 2);
+}
+
+TEST_F(mnt, no_file_handles)
+{
+	struct {
+		struct file_handle head;
+		unsigned char bytes[64];
+	} handle = { .head.handle_bytes = 64 };
+	int id;
+
+	ASSERT_EQ(0, mount_image("small", "/mnt/a", NULL));
+	EXPECT_EQ(-1, name_to_handle_at(AT_FDCWD, "/mnt/a/flat", &handle.head, &id, 0));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+}
+
+TEST_F(mnt, no_access_control_lists)
+{
+	char list[64];
+
+	ASSERT_EQ(0, mount_image("acl", "/mnt/a", NULL));
+	EXPECT_TRUE(option_shown("/mnt/a", "noacl"));
+	EXPECT_EQ(-1, getxattr("/mnt/a/acl", "system.posix_acl_access", list, sizeof(list)));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+	EXPECT_EQ(0, listxattr("/mnt/a/acl", list, sizeof(list)));
 }
 
 TEST_HARNESS_MAIN

@@ -106,7 +106,7 @@ dump_trees() { # DRIVER
     use_driver "$1" || return
     mkdir -p "$work/mnt"
     while read -r image kind; do
-        if mount -t erofs -o ro,loop,"${2:-noacl}" "$EROFS_IMAGES/$image.img" "$work/mnt" 2>"$work/$1-$image"; then
+        if mount -t erofs -o ro,loop "$EROFS_IMAGES/$image.img" "$work/mnt" 2>"$work/$1-$image"; then
             treedump "$work/mnt" >"$work/$1-$image"
             umount "$work/mnt"
         fi
@@ -139,7 +139,7 @@ compare_trees() {
 # --- Programs ---
 
 programs="mount_options mount_refused mount_defects image_stat image_files image_dirs image_xattr image_corrupt share_frames share_mmap share_lifetime
-    share_ops share_inflight share_options share_counters share_stress"
+    share_ops share_inflight share_stacked share_options share_counters share_stress"
 
 # What these expect is what the C driver does.
 as_c="mount_options image_stat image_files image_dirs image_xattr image_corrupt"

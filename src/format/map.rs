@@ -120,7 +120,12 @@ pub(crate) fn flat(
 pub(crate) fn whole(sb: &Superblock, body: &Body, size: u64) -> Option<u64> {
     let addr = match body.layout {
         Layout::Plain { start } => sb.block.pos(start?),
-        Layout::Inline { .. } if size <= sb.block.size() => body.data_pos().ok()?,
+        Layout::Inline { .. } => {
+            let addr = body.data_pos().ok()?;
+            // A tail across blocks is for `map` to refuse.
+            let end = sb.block.offset(addr).checked_add(size)?;
+            (end <= sb.block.size()).then_some(addr)?
+        }
         _ => return None,
     };
     addr.checked_add(size)?;

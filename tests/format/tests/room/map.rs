@@ -9,6 +9,7 @@ use crate::bytes::EIO;
 use crate::format::inode::Body;
 use crate::format::inode::Layout;
 use crate::format::map::map;
+use crate::format::map::whole;
 use crate::format::map::Extent;
 use crate::format::map::Place;
 use crate::format::superblock::Superblock;
@@ -348,4 +349,46 @@ fn data_beyond_the_address_space() {
     file.size = 1 << 20;
     let error = file.all(0).err().map(|error| error.errno());
     assert_eq!(error, Some(EIO));
+}
+
+#[test]
+fn whole_files_are_where_map_says() {
+    let sb = superblock(|_| ());
+    let layouts = [
+        Layout::Plain { start: Some(7) },
+        Layout::Plain { start: None },
+        Layout::Inline { start: 7 },
+        Layout::Chunk {
+            bits: 12,
+            indexes: false,
+            wide: false,
+        },
+        Layout::Compressed { full: true },
+    ];
+    let mut found = 0;
+    for layout in layouts {
+        for xattr_pos in [4096, 4096 + 64, 8192 - 10, u64::MAX - 20] {
+            for size in [1, 10, 4000, 4096, 4097, 9000, i64::MAX.cast_unsigned()] {
+                let body = body(layout, xattr_pos, 16);
+                let Some(addr) = whole(&sb, &body, size) else {
+                    continue;
+                };
+                found += 1;
+                for pos in [0, size / 2, size - 1] {
+                    let there = flat(&body, size, pos).expect("a whole file maps");
+                    let start = match there.place {
+                        Place::Device { device: 0, addr } | Place::Inline { addr } => addr,
+                        place => panic!("{place:?}"),
+                    };
+                    assert_eq!(
+                        start - there.pos,
+                        addr,
+                        "{layout:?} {xattr_pos} {size} {pos}"
+                    );
+                }
+            }
+        }
+    }
+    // Plain files of any size; tails of one block that do not cross into the next.
+    assert_eq!(found, 4 * 7 + 3 * 3 + 1);
 }

@@ -71,6 +71,13 @@ impl<'a> Content<'a> {
         }
     }
 
+    #[inline(never)]
+    fn array_elsewhere<const N: usize>(&mut self, pos: u64) -> format::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.read(pos, &mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Reads what does not lie in the page at hand.
     #[inline(never)]
     fn read_on(&mut self, mut pos: u64, mut buf: &mut [u8]) -> Result {
@@ -95,6 +102,14 @@ impl<'a> Content<'a> {
 }
 
 impl Source for Content<'_> {
+    #[inline(always)]
+    fn array<const N: usize>(&mut self, pos: u64) -> format::Result<[u8; N]> {
+        match self.run.array(pos) {
+            Some(bytes) => Ok(bytes),
+            None => self.array_elsewhere(pos),
+        }
+    }
+
     #[inline(always)]
     fn read(&mut self, pos: u64, buf: &mut [u8]) -> format::Result<()> {
         if self.run.peek(pos, buf) {

@@ -6,21 +6,12 @@
 //! entries there are. Each name ends where the next one starts, the last one at a NUL or with the
 //! block.
 
-use super::read_value;
 use super::BlockBits;
 use super::Error;
 use super::Result;
 use super::Source;
 use super::ENAMETOOLONG;
 use core::cmp::Ordering;
-use core::mem::offset_of;
-use zerocopy::little_endian::U16;
-use zerocopy::little_endian::U64;
-use zerocopy_derive::FromBytes;
-use zerocopy_derive::Immutable;
-use zerocopy_derive::IntoBytes;
-use zerocopy_derive::KnownLayout;
-use zerocopy_derive::Unaligned;
 
 /// `EROFS_NAME_LEN`, the longest name in bytes.
 pub(crate) const NAME_LEN: usize = 255;
@@ -28,23 +19,12 @@ pub(crate) const NAME_LEN: usize = 255;
 /// Room for a name and what is copied along with its last bytes.
 pub(crate) type NameBuf = [u8; NAME_LEN + 1];
 
-/// `struct erofs_dirent`.
-#[repr(C)]
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-struct Raw {
-    nid: U64,
-    nameoff: U16,
-    file_type: u8,
-    reserved: u8,
-}
-
 /// The size of an entry, which is also the step of positions in a directory.
 const ENTRY: u32 = 12;
-/// Where an entry tells the offset of its name.
+// Where the fields of `struct erofs_dirent` are. They are read one by one: a search needs but few of them.
+const NID: u32 = 0;
 const NAMEOFF: u32 = 8;
-
-const _: () = assert!(size_of::<Raw>() == ENTRY as usize);
-const _: () = assert!(offset_of!(Raw, nameoff) == NAMEOFF as usize);
+const FILE_TYPE: u32 = 10;
 
 /// What an entry says of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,15 +32,6 @@ pub(crate) struct Dirent {
     pub(crate) nid: super::inode::Nid,
     /// `EROFS_FT_*`, which are the VFS's `FT_*`; only a hint, and not checked.
     pub(crate) file_type: u8,
-}
-
-impl Raw {
-    fn dirent(&self) -> Dirent {
-        Dirent {
-            nid: super::inode::Nid(self.nid.get()),
-            file_type: self.file_type,
-        }
-    }
 }
 
 const BOGUS: Error = Error::corrupt("bogus dirent");
@@ -84,7 +55,7 @@ impl Bounds {
         let len = size.saturating_sub(pos).min(block.size());
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         let names = match len {
-            ENTRY.. => read_value::<U16, S>(src, super::after(pos, NAMEOFF.into())?)?.get(),
+            ENTRY.. => u16::from_le_bytes(src.array(super::after(pos, NAMEOFF.into())?)?),
             _ => 0,
         };
         let names = u32::from(names);
@@ -99,7 +70,8 @@ impl Bounds {
     fn name<S: Source>(&self, src: &mut S, at: u32) -> Result<(u32, u32)> {
         let nameoff = |src: &mut S, at: u32| {
             let pos = self.src_pos(at.wrapping_add(NAMEOFF));
-            read_value::<U16, S>(src, pos).map(|offset| u32::from(offset.get()))
+            src.array(pos)
+                .map(|offset| u32::from(u16::from_le_bytes(offset)))
         };
         let start = nameoff(src, at)?;
         let end = if self.is_last(at) {
@@ -130,9 +102,14 @@ impl Bounds {
     }
 
     /// Reads the entry at offset `at` below `names`.
-    #[inline]
-    fn entry<S: Source>(&self, src: &mut S, at: u32) -> Result<Raw> {
-        read_value(src, self.src_pos(at))
+    #[inline(always)]
+    fn entry<S: Source>(&self, src: &mut S, at: u32) -> Result<Dirent> {
+        let nid = src.array(self.src_pos(at.wrapping_add(NID)))?;
+        let [file_type] = src.array(self.src_pos(at.wrapping_add(FILE_TYPE)))?;
+        Ok(Dirent {
+            nid: super::inode::Nid(u64::from_le_bytes(nid)),
+            file_type,
+        })
     }
 
     /// Compares `name` with the name of the entry at offset `at`.
@@ -191,7 +168,7 @@ impl Bounds {
     fn word<S: Source>(&self, src: &mut S, from: u32, end: u32) -> Result<u64> {
         let have = end.saturating_sub(from);
         let word = if self.len.saturating_sub(from) >= STEP {
-            read_value::<U64, S>(src, self.src_pos(from))?.get()
+            u64::from_le_bytes(src.array(self.src_pos(from))?)
         } else {
             self.last_word(src, from)?
         };
@@ -286,6 +263,33 @@ impl Search {
     }
 }
 
+/// The last block whose first name is not greater, and how `name` compares with that.
+fn last_block<S: Source>(
+    src: &mut S,
+    size: u64,
+    block: BlockBits,
+    blocks: u64,
+    name: &Query<'_>,
+) -> Result<Option<(Bounds, Ordering)>> {
+    let mut candidate = None;
+    let mut search = Search {
+        low: 0,
+        high: blocks,
+    };
+    while let Some(middle) = search.middle() {
+        let bounds = Bounds::open(src, size, block, middle)?;
+        match bounds.compare(src, 0, name)? {
+            Ordering::Less => search.high = middle,
+            Ordering::Equal => return Ok(Some((bounds, Ordering::Equal))),
+            Ordering::Greater => {
+                search.go_right(middle);
+                candidate = Some((bounds, Ordering::Greater));
+            }
+        }
+    }
+    Ok(candidate)
+}
+
 /// Looks `name` up in a directory of `size` bytes, whose content is `src`.
 ///
 /// Nothing of a name but what has to be compared is read.
@@ -300,36 +304,25 @@ pub(crate) fn lookup<S: Source>(
     }
 
     let name = Query::new(name);
-    // The last block whose first name is not greater.
-    let mut candidate = None;
-    let mut search = Search {
-        low: 0,
-        high: block.count(size),
-    };
-    while let Some(middle) = search.middle() {
-        let bounds = Bounds::open(src, size, block, middle)?;
-        match bounds.compare(src, 0, &name)? {
-            Ordering::Equal => return Ok(Some(bounds.entry(src, 0)?.dirent())),
-            Ordering::Less => search.high = middle,
-            Ordering::Greater => {
-                search.go_right(middle);
-                candidate = Some(bounds);
-            }
+    let blocks = block.count(size);
+    let (bounds, low) = if blocks == 1 {
+        (Bounds::open(src, size, block, 0)?, 0)
+    } else {
+        match last_block(src, size, block, blocks, &name)? {
+            // Its first entry is smaller.
+            Some((bounds, Ordering::Greater)) => (bounds, 1),
+            Some((bounds, _)) => return bounds.entry(src, 0).map(Some),
+            None => return Ok(None),
         }
-    }
-    let Some(bounds) = candidate else {
-        return Ok(None);
     };
-
-    // Its first entry is smaller.
     let mut search = Search {
-        low: 1,
+        low,
         high: u64::from(bounds.names / ENTRY),
     };
     while let Some(middle) = search.middle() {
         let at = u32::try_from(middle).map_or(u32::MAX, |index| index.saturating_mul(ENTRY));
         match bounds.compare(src, at, &name)? {
-            Ordering::Equal => return Ok(Some(bounds.entry(src, at)?.dirent())),
+            Ordering::Equal => return Ok(Some(bounds.entry(src, at)?)),
             Ordering::Less => search.high = middle,
             Ordering::Greater => search.go_right(middle),
         }
@@ -401,7 +394,7 @@ impl Block {
         let name = buf.get(..len).ok_or(BOGUS)?;
         let entry = bounds.entry(src, self.at)?;
         self.at = self.at.saturating_add(ENTRY);
-        Ok(Some((entry.dirent(), name)))
+        Ok(Some((entry, name)))
     }
 }
 

@@ -31,7 +31,8 @@ use crate::vfs::{
     inode_ops::{
         InodeOps,
         Stat, //
-    }, //
+    },
+    PAGE_SIZE, //
 };
 use kernel::{
     prelude::*,
@@ -80,8 +81,11 @@ impl DirOps for Erofs {
             if out.interrupted() {
                 return Err(ERESTARTSYS);
             }
-            if let Some((mapping, pos, len)) = content.cached(out.pos()) {
-                out.read_ahead(mapping, pos, len.min(READ_AHEAD));
+            // A small directory is in one page, mostly with its inode.
+            if file.size > PAGE_SIZE as u64 {
+                if let Some((mapping, pos, len)) = content.cached(out.pos()) {
+                    out.read_ahead(mapping, pos, len.min(READ_AHEAD));
+                }
             }
             let mut block = match Block::open(&mut content, file.size, sb.block, out.pos()) {
                 Ok(block) => block,

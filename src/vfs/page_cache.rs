@@ -181,6 +181,13 @@ impl<'a> Window<'a> {
         true
     }
 
+    /// The `N` bytes at `pos`, if they are in the page at hand.
+    #[inline(always)]
+    pub(crate) fn array<const N: usize>(&self, pos: u64) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        self.peek(pos, &mut bytes).then_some(bytes)
+    }
+
     /// Copies out the bytes at `pos`.
     ///
     /// # Errors

@@ -340,9 +340,7 @@ fn rows_30_and_32_names() {
         let mut dir = good();
         dir.u16(next, nameoff);
         bad_entry(&mut dir, 2);
-        // The other offsets make the next name a smaller one, and the search never gets there.
-        let found = find(&mut dir, b"cc");
-        assert_eq!(found, if nameoff == 64 { bogus } else { Ok(None) });
+        assert_eq!(find(&mut dir, b"cc"), bogus, "{nameoff}");
     }
     // With a byte that no name has.
     for byte in [0, b'/'] {

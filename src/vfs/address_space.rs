@@ -146,7 +146,9 @@ impl<T: Fill + SuperOps> Table<T> {
         // SAFETY: `mapping` is live.
         let host = unsafe { (*mapping).host };
         // SAFETY: An inode has a superblock.
-        let ops = unsafe { (*(*inode).i_sb).s_op };
+        let sb = unsafe { (*inode).i_sb };
+        // SAFETY: It outlives its inodes.
+        let ops = unsafe { (*sb).s_op };
         if through != mapping || inode == host || !core::ptr::eq(ops, super_block::Table::<T>::OPS)
         {
             return None;
@@ -166,8 +168,10 @@ impl<T: Fill + SuperOps> Table<T> {
     ) -> c_int {
         // SAFETY: A locked folio of the page cache keeps its mapping.
         let mapping = unsafe { (*folio).__bindgen_anon_1.__bindgen_anon_1.mapping };
+        // SAFETY: A folio's mapping is live while the folio is locked.
+        let host = unsafe { (*mapping).host };
         // SAFETY: This table is only that of inodes of `T`.
-        let inode = unsafe { Inode::<T>::from_raw((*mapping).host) };
+        let inode = unsafe { Inode::<T>::from_raw(host) };
         // SAFETY: As said.
         from_result(|| unsafe { Self::read_folio(folio, &T::source(inode)) }.map(|()| 0))
     }
@@ -178,8 +182,12 @@ impl<T: Fill + SuperOps> Table<T> {
     ///
     /// `ra` must be that of `address_space_operations.readahead`, for the own pages of an inode of `T`.
     unsafe extern "C" fn readahead_own(ra: *mut bindings::readahead_control) {
+        // SAFETY: The readahead is ours during the call.
+        let mapping = unsafe { (*ra).mapping };
+        // SAFETY: The mapping is live during the call.
+        let host = unsafe { (*mapping).host };
         // SAFETY: This table is only that of inodes of `T`.
-        let inode = unsafe { Inode::<T>::from_raw((*(*ra).mapping).host) };
+        let inode = unsafe { Inode::<T>::from_raw(host) };
         // SAFETY: The readahead is ours during the call.
         let _ = unsafe { Self::readahead(ra, &T::source(inode)) };
     }
@@ -201,8 +209,10 @@ impl<T: Fill + SuperOps> Table<T> {
                 // SAFETY: As said.
                 return unsafe { Self::read_folio(folio, &T::source(inode)) }.map(|()| 0);
             }
+            // SAFETY: The mapping is live during the call.
+            let host = unsafe { (*mapping).host };
             // SAFETY: The host of a shared mapping is an inode of `SharedFs`, and ready.
-            let shared = unsafe { Inode::<T::SharedFs>::from_raw((*mapping).host) };
+            let shared = unsafe { Inode::<T::SharedFs>::from_raw(host) };
             let mut called = false;
             let done = T::with_member(shared, |source| {
                 called = true;
@@ -224,15 +234,19 @@ impl<T: Fill + SuperOps> Table<T> {
     /// `ra` must be that of `address_space_operations.readahead`, for shared pages of `T`'s.
     unsafe extern "C" fn readahead_shared(ra: *mut bindings::readahead_control) {
         // SAFETY: The readahead is ours during the call.
-        let (file, mapping) = unsafe { ((*ra).file, (*ra).mapping) };
+        let file = unsafe { (*ra).file };
+        // SAFETY: As above.
+        let mapping = unsafe { (*ra).mapping };
         // SAFETY: As in `read_folio_shared`.
         if let Some(inode) = unsafe { Self::reader(file, mapping) } {
             // SAFETY: As in `readahead_own`.
             let _ = unsafe { Self::readahead(ra, &T::source(inode)) };
             return;
         }
+        // SAFETY: The mapping is live during the call.
+        let host = unsafe { (*mapping).host };
         // SAFETY: As in `read_folio_shared`.
-        let shared = unsafe { Inode::<T::SharedFs>::from_raw((*mapping).host) };
+        let shared = unsafe { Inode::<T::SharedFs>::from_raw(host) };
         // What is not read here is read by `read_folio`.
         let _ = T::with_member(shared, |source| {
             // SAFETY: As in `readahead_own`.

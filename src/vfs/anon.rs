@@ -139,8 +139,10 @@ impl<T: Internal> Instance<T> {
 
     /// The superblock.
     pub(crate) fn super_block(&self) -> &SuperBlock<T> {
+        // SAFETY: We hold the root.
+        let sb = unsafe { (*self.root.as_ptr()).d_sb };
         // SAFETY: Held by our reference.
-        unsafe { SuperBlock::from_raw((*self.root.as_ptr()).d_sb) }
+        unsafe { SuperBlock::from_raw(sb) }
     }
 }
 
@@ -170,7 +172,9 @@ impl<T: Internal> SuperBlock<T> {
             // SAFETY: `for_each_file` passes its closure, which outlives the walk.
             let f = unsafe { &mut *f.cast::<F>() };
             // SAFETY: The helper holds the inode's lock.
-            let pages = unsafe { (*(*inode).i_mapping).nrpages } as u64;
+            let mapping = unsafe { (*inode).i_mapping };
+            // SAFETY: As above.
+            let pages = unsafe { (*mapping).nrpages } as u64;
             // SAFETY: The helper passes ready inodes of this superblock only.
             f(unsafe { Inode::from_raw(inode) }, pages);
         }

@@ -141,8 +141,10 @@ unsafe extern "C" fn fail_read(work: *mut bindings::work_struct) {
 ///
 /// `bio` must have been submitted by [`submit_read`] and be completed; it is used up.
 unsafe fn finish(bio: *mut bindings::bio) {
+    // SAFETY: A completed bio is its submitter's.
+    let private = unsafe { (*bio).bi_private };
     // SAFETY: By the contract.
-    let running = unsafe { Running::from_raw((*bio).bi_private) };
+    let running = unsafe { Running::from_raw(private) };
     // SAFETY: By the contract.
     unsafe { bindings::erofs_helper_bio_finish_read(bio) };
     drop(running);

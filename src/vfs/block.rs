@@ -36,8 +36,10 @@ impl BlockDevice {
 
     /// The device's page cache.
     pub(crate) fn mapping(&self) -> &Mapping {
+        // SAFETY: Valid by the type invariant.
+        let mapping = unsafe { (*self.0).bd_mapping };
         // SAFETY: Valid by the type invariant; the mapping lives as long as the device is open.
-        unsafe { Mapping::from_raw((*self.0).bd_mapping) }
+        unsafe { Mapping::from_raw(mapping) }
     }
 
     /// Size in bytes.

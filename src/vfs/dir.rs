@@ -104,8 +104,10 @@ impl<T: DirOps> Table<T> {
         file: *mut bindings::file,
         ctx: *mut bindings::dir_context,
     ) -> c_int {
+        // SAFETY: The VFS passes an open file.
+        let inode = unsafe { (*file).f_inode };
         // SAFETY: An open file holds a ready inode of `T`.
-        let dir = unsafe { Inode::<T>::from_raw((*file).f_inode) };
+        let dir = unsafe { Inode::<T>::from_raw(inode) };
         // SAFETY: The context is ours during the call.
         let ctx = unsafe { &mut *ctx };
         from_result(|| T::iterate(dir, &mut DirEmitter { ctx, file }).map(|()| 0))

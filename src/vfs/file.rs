@@ -37,8 +37,10 @@ pub(crate) trait FileOps: Mountable {
 ///
 /// `file` must be an open file of `T`.
 unsafe fn inode_of<'a, T: FileSystem>(file: *mut bindings::file) -> &'a Inode<T> {
+    // SAFETY: By the contract.
+    let inode = unsafe { (*file).f_inode };
     // SAFETY: By the contract; the file holds its inode.
-    unsafe { Inode::from_raw((*file).f_inode) }
+    unsafe { Inode::from_raw(inode) }
 }
 
 /// `ioctl(2)` on files and directories; the only command takes a pointer, so 32-bit callers may use it too.
@@ -126,7 +128,9 @@ impl<T: FileOps + iomap::FileMap> Table<T> {
         to: *mut bindings::iov_iter,
     ) -> isize {
         // SAFETY: The request is ours during the call.
-        let (file, flags) = unsafe { ((*iocb).ki_filp, (*iocb).ki_flags) };
+        let file = unsafe { (*iocb).ki_filp };
+        // SAFETY: As above.
+        let flags = unsafe { (*iocb).ki_flags };
         if flags & bindings::EROFS_C_IOCB_DIRECT as c_int != 0 {
             // SAFETY: The VFS passes an open file of `T`.
             let inode = unsafe { inode_of::<T>(file) };

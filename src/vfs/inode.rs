@@ -8,6 +8,14 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
+mod new;
+
+pub(crate) use new::{
+    Attributes,
+    Got,
+    New, //
+};
+
 use crate::bindings;
 use crate::vfs::super_block::SuperBlock;
 use core::{
@@ -245,8 +253,10 @@ impl<T: FileSystem> Inode<T> {
 
     /// The superblock that the inode belongs to.
     pub(crate) fn super_block(&self) -> &SuperBlock<T> {
+        // SAFETY: `self` is live.
+        let sb = unsafe { (*self.as_raw()).i_sb };
         // SAFETY: `i_sb` is set at allocation and outlives the inode.
-        unsafe { SuperBlock::from_raw((*self.as_raw()).i_sb) }
+        unsafe { SuperBlock::from_raw(sb) }
     }
 
     /// The file's size in bytes. Set before the inode is ready, and the filesystem is read-only.
@@ -299,7 +309,7 @@ impl<T: FileSystem> Inode<T> {
             return None;
         }
         // SAFETY: A redirected mapping belongs to an inode that we hold a reference on.
-        let host = unsafe { (*(*self.as_raw()).i_mapping).host };
+        let host = unsafe { (*self.mapping()).host };
         // SAFETY: `self` is live.
         unsafe { bindings::erofs_helper_restore_mapping(self.as_raw()) };
         let host = NonNull::new(host)?.cast();
@@ -315,209 +325,4 @@ pub(crate) enum Redirected<U: FileSystem> {
     Here,
     /// To another one, by an earlier call; this one is not used.
     Elsewhere(ARef<Inode<U>>),
-}
-
-/// What the VFS shows of an inode.
-pub(crate) struct Attributes {
-    /// Inode number.
-    pub(crate) ino: u64,
-    /// Type and permissions, as `st_mode`.
-    pub(crate) mode: u16,
-    /// Owner in the initial user namespace.
-    pub(crate) uid: u32,
-    /// Group in the initial user namespace.
-    pub(crate) gid: u32,
-    /// Number of hard links.
-    pub(crate) nlink: u32,
-    /// Bytes; at most `i64::MAX`.
-    pub(crate) size: u64,
-    /// Allocated 512-byte units.
-    pub(crate) blocks: u64,
-    /// log2 of the block size.
-    pub(crate) blkbits: u8,
-    /// Modification time in seconds since 1970; also shown as access and change time.
-    pub(crate) mtime: i64,
-    /// Nanoseconds, below 1e9.
-    pub(crate) mtime_nsec: u32,
-}
-
-/// What a lookup in the inode cache found.
-pub(crate) enum Got<T: FileSystem> {
-    /// A ready inode.
-    Existing(ARef<Inode<T>>),
-    /// An inode to fill in; other lookups of the same key wait.
-    New(New<T>),
-}
-
-/// A new inode that only its owner sees. Dropped without [`New::ready`], it fails for all who wait.
-pub(crate) struct New<T: FileSystem> {
-    inode: NonNull<bindings::inode>,
-    _fs: PhantomData<T>,
-}
-
-impl<T: FileSystem> New<T> {
-    pub(super) fn as_raw(&mut self) -> *mut bindings::inode {
-        self.inode.as_ptr()
-    }
-
-    /// Sets what the VFS shows.
-    pub(crate) fn set_attributes(&mut self, a: &Attributes) -> Result {
-        let size = i64::try_from(a.size)?;
-        let inode = self.as_raw();
-        // SAFETY: The inode is `I_NEW` and ours: nobody else reads these fields yet. This holds for each line.
-        unsafe { (*inode).i_ino = a.ino };
-        // SAFETY: See above.
-        unsafe { (*inode).i_mode = a.mode };
-        // SAFETY: See above.
-        unsafe { (*inode).i_size = size };
-        // SAFETY: See above.
-        unsafe { (*inode).i_blocks = a.blocks };
-        // SAFETY: See above.
-        unsafe { (*inode).i_blkbits = a.blkbits };
-        // Known to have no ACLs, or every path walk would ask for them: none are supported yet.
-        // SAFETY: See above.
-        unsafe { ((*inode).i_acl, (*inode).i_default_acl) = (null_mut(), null_mut()) };
-        // SAFETY: See above.
-        unsafe { bindings::set_nlink(inode, a.nlink) };
-        // SAFETY: See above.
-        unsafe { bindings::erofs_helper_inode_set_ids(inode, a.uid, a.gid) };
-        // SAFETY: See above.
-        unsafe {
-            (
-                (*inode).i_atime_sec,
-                (*inode).i_ctime_sec,
-                (*inode).i_mtime_sec,
-            ) = (a.mtime, a.mtime, a.mtime)
-        };
-        let nsec = a.mtime_nsec;
-        // SAFETY: See above.
-        unsafe {
-            (
-                (*inode).i_atime_nsec,
-                (*inode).i_ctime_nsec,
-                (*inode).i_mtime_nsec,
-            ) = (nsec, nsec, nsec)
-        };
-        Ok(())
-    }
-
-    /// Makes it a device node, FIFO or socket.
-    pub(crate) fn set_special(&mut self, major: u32, minor: u32) {
-        let inode = self.as_raw();
-        // SAFETY: Pure arithmetic.
-        let dev = unsafe { bindings::erofs_helper_mkdev(major, minor) };
-        // SAFETY: The inode is `I_NEW` and ours.
-        let mode = unsafe { (*inode).i_mode };
-        // SAFETY: As above.
-        unsafe { bindings::init_special_inode(inode, mode, dev) };
-    }
-
-    /// Keeps a copy of a symlink's target with the inode.
-    pub(super) fn set_link(&mut self, target: &[u8]) -> Result {
-        let len = c_int::try_from(target.len())?;
-        // SAFETY: Copies `target` only.
-        let copy = unsafe { bindings::erofs_helper_memdup_nul(target.as_ptr(), target.len()) };
-        if copy.is_null() {
-            return Err(ENOMEM);
-        }
-        // SAFETY: The inode is `I_NEW` and ours; the string is freed with it.
-        unsafe { bindings::erofs_helper_inode_set_cached_link(self.as_raw(), copy.cast(), len) };
-        // SAFETY: `New` is made for inodes of `T` alone.
-        let slot = unsafe { Slot::<T>::of(self.as_raw()) };
-        // SAFETY: The inode is `I_NEW` and ours.
-        unsafe { *(*slot).has_link.get() = true };
-        Ok(())
-    }
-
-    /// Writes the data and shows the inode to everyone.
-    pub(crate) fn ready(self, data: T::Data) -> ARef<Inode<T>> {
-        let inode = ManuallyDrop::new(self).inode;
-        // SAFETY: `New` is made for inodes of `T` alone.
-        let slot = unsafe { Slot::<T>::of(inode.as_ptr()) };
-        // SAFETY: While the inode is `I_NEW` only its owner touches the data.
-        unsafe { (*(*slot).data.get()).write(data) };
-        // INVARIANT: `data` is initialised now.
-        // SAFETY: As above.
-        unsafe { *(*slot).has_data.get() = true };
-        // SAFETY: The inode is `I_NEW`; this ends it, with a barrier before others see it.
-        unsafe { bindings::unlock_new_inode(inode.as_ptr()) };
-        // SAFETY: `iget5_locked` gave us a reference, and the inode is ready.
-        unsafe { ARef::from_raw(inode.cast()) }
-    }
-}
-
-impl<T: FileSystem> Drop for New<T> {
-    fn drop(&mut self) {
-        // SAFETY: The inode is `I_NEW`, and ours; this gives up our reference.
-        unsafe { bindings::iget_failed(self.as_raw()) };
-    }
-}
-
-/// The key of one lookup: compared with cached inodes, and taken by the inode that is made for it.
-struct Wanted<T: FileSystem>(Option<T::Key>);
-
-impl<T: FileSystem> Wanted<T> {
-    /// Whether `inode` is the one. Called by `find_inode()`.
-    ///
-    /// # Safety
-    ///
-    /// `inode` must be hashed and of `T`, `wanted` a `Wanted<T>`, as `get_inode` sees to.
-    unsafe extern "C" fn test(inode: *mut bindings::inode, wanted: *mut c_void) -> c_int {
-        // SAFETY: The VFS passes hashed inodes of the superblock that `get` was called for.
-        let slot = unsafe { Slot::<T>::of(inode) };
-        // SAFETY: `get` passes a `Wanted` that outlives the call.
-        let wanted = unsafe { &*wanted.cast::<Self>() };
-        // INVARIANT: A hashed inode has its key, set under the hash lock.
-        // SAFETY: As said; the key is never written again.
-        let key = unsafe { (*(*slot).key.get()).assume_init_ref() };
-        c_int::from(wanted.0.as_ref() == Some(key))
-    }
-
-    /// Gives a new inode its key. Called by `inode_insert5()`.
-    ///
-    /// # Safety
-    ///
-    /// `inode` must be new and of `T`, `wanted` a `Wanted<T>`, as `get_inode` sees to.
-    unsafe extern "C" fn set(inode: *mut bindings::inode, wanted: *mut c_void) -> c_int {
-        // SAFETY: As in `test`.
-        let slot = unsafe { Slot::<T>::of(inode) };
-        // SAFETY: As in `test`; nobody else has it.
-        let wanted = unsafe { &mut *wanted.cast::<Self>() };
-        let Some(key) = wanted.0.take() else {
-            return EINVAL.to_errno();
-        };
-        // SAFETY: The inode is not hashed yet: it is ours alone.
-        unsafe { (*(*slot).key.get()).write(key) };
-        // INVARIANT: `key` is initialised now.
-        // SAFETY: As above.
-        unsafe { *(*slot).has_key.get() = true };
-        0
-    }
-}
-
-impl<T: FileSystem> SuperBlock<T> {
-    /// Finds the inode of `key` in memory, or makes a new one. `hash` must be a function of `key`.
-    pub(crate) fn get_inode(&self, hash: u64, key: T::Key) -> Result<Got<T>> {
-        let mut wanted = Wanted::<T>(Some(key));
-        // SAFETY: `self` is live; the callbacks get inodes of this superblock and `wanted`, which outlives the call.
-        let inode = unsafe {
-            bindings::iget5_locked(
-                self.as_raw(),
-                hash,
-                Some(Wanted::<T>::test),
-                Some(Wanted::<T>::set),
-                (&raw mut wanted).cast(),
-            )
-        };
-        let inode = NonNull::new(inode).ok_or(ENOMEM)?;
-        // SAFETY: We hold a reference.
-        if unsafe { bindings::erofs_helper_inode_is_new(inode.as_ptr()) } {
-            return Ok(Got::New(New {
-                inode,
-                _fs: PhantomData,
-            }));
-        }
-        // SAFETY: Not new: ready, as `iget5_locked` has waited; the reference is ours.
-        Ok(Got::Existing(unsafe { ARef::from_raw(inode.cast()) }))
-    }
 }

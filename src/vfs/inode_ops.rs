@@ -114,7 +114,9 @@ impl<T: InodeOps + xattr::Operations + iomap::FileMap> Table<T> {
         _query: c_uint,
     ) -> c_int {
         // SAFETY: The path is held by the caller.
-        let raw = unsafe { (*(*path).dentry).d_inode };
+        let dentry = unsafe { (*path).dentry };
+        // SAFETY: As above.
+        let raw = unsafe { (*dentry).d_inode };
         // SAFETY: A positive dentry of `T` holds a ready inode.
         let inode = unsafe { Inode::<T>::from_raw(raw) };
         // SAFETY: The result is ours during the call.

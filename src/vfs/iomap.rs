@@ -184,7 +184,9 @@ impl<E: Extents> ReadTable<E> {
             }
         }
         // SAFETY: By the contract.
-        let (pos, len) = unsafe { ((*iter).pos, (*iter).len) };
+        let pos = unsafe { (*iter).pos };
+        // SAFETY: By the contract.
+        let len = unsafe { (*iter).len };
         // SAFETY: The map is ours during the call.
         let map = unsafe { &mut *map };
         match fill(state.source, pos.unsigned_abs(), len, state.purpose, map) {

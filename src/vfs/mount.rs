@@ -209,6 +209,20 @@ impl<T: Mountable> PinnedDrop for Registration<T> {
     }
 }
 
+/// The superblock of a context that has a root.
+///
+/// # Safety
+///
+/// `fc` must be a context of `T`, with its root set to that of a mounted filesystem.
+unsafe fn mounted<'a, T>(fc: *mut bindings::fs_context) -> &'a SuperBlock<T> {
+    // SAFETY: By the contract.
+    let root = unsafe { (*fc).root };
+    // SAFETY: By the contract: the context holds it.
+    let sb = unsafe { (*root).d_sb };
+    // SAFETY: By the contract.
+    unsafe { SuperBlock::from_raw(sb) }
+}
+
 /// The callbacks of `struct fs_context_operations`, and their neighbours.
 struct Context<T>(PhantomData<T>);
 
@@ -232,7 +246,7 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
             let reconfigure = unsafe { bindings::erofs_helper_for_reconfigure(fc) };
             let options = if reconfigure {
                 // SAFETY: A reconfiguration holds the root of the mounted filesystem.
-                T::options(unsafe { SuperBlock::from_raw((*(*fc).root).d_sb) })?
+                T::options(unsafe { mounted(fc) })?
             } else {
                 T::Options::default()
             };
@@ -363,7 +377,7 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
             }
             // The device is mounted already, and `sget_dev()` has found that superblock, whatever was asked for.
             // SAFETY: `get_tree_bdev_flags()` has set the root.
-            let sb = unsafe { (*(*fc).root).d_sb };
+            let sb = unsafe { mounted::<T>(fc) }.as_raw();
             // SAFETY: The context still owns the mount.
             let options = unsafe { &(*mount).options };
             // SAFETY: It is ready: it was found, and is locked.
@@ -410,15 +424,12 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
             let sb = unsafe { SuperBlock::<T>::from_raw(raw) };
             // SAFETY: `sget_fc()` has moved the mount from the context to the superblock.
             let mount = unsafe { &*(*raw).s_fs_info.cast::<Mount<T>>() };
-            // SAFETY: The type of a superblock of `T` is the `inner` field of `T`'s registration, which stays
-            // until the last mount is gone.
-            let module = unsafe {
-                &(*(*raw)
-                    .s_type
-                    .byte_sub(offset_of!(Registration<T>, inner))
-                    .cast::<Registration<T>>())
-                .data
-            };
+            // SAFETY: See above.
+            let fs_type = unsafe { (*raw).s_type };
+            // SAFETY: The type of a superblock of `T` is the `inner` field of `T`'s registration ...
+            let registration = unsafe { fs_type.byte_sub(offset_of!(Registration<T>, inner)) };
+            // SAFETY: ... which stays until the last mount is gone.
+            let module = unsafe { &(*registration.cast::<Registration<T>>()).data };
             // SAFETY: The context is ours during the call.
             let mut log = MountLog(unsafe { &mut *fc });
             let data = T::fill(sb, &mount.options, module, &mut log)?;
@@ -442,7 +453,7 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
     unsafe extern "C" fn reconfigure(fc: *mut bindings::fs_context) -> c_int {
         from_result(|| {
             // SAFETY: A reconfiguration holds the root of the mounted filesystem.
-            let sb = unsafe { SuperBlock::from_raw((*(*fc).root).d_sb) };
+            let sb = unsafe { mounted(fc) };
             // SAFETY: The box that `init` made.
             let mount = unsafe { &*(*fc).s_fs_info.cast::<Mount<T>>() };
             // SAFETY: The context is ours during the call.

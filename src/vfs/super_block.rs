@@ -73,8 +73,10 @@ impl<T: Mountable> SuperBlock<T> {
 
     /// The device that the filesystem lies on.
     pub(crate) fn block_device(&self) -> BlockDevice {
+        // SAFETY: `self` is live.
+        let bdev = unsafe { (*self.as_raw()).s_bdev };
         // SAFETY: `setup_bdev_super()` has opened the device; `kill_block_super()` closes it after `put_super`.
-        unsafe { BlockDevice::from_raw((*self.as_raw()).s_bdev) }
+        unsafe { BlockDevice::from_raw(bdev) }
     }
 
     /// Sets the block size, in bytes, of the superblock and its device.
@@ -230,8 +232,10 @@ impl<T: SuperOps> Table<T> {
         seq: *mut bindings::seq_file,
         root: *mut bindings::dentry,
     ) -> c_int {
+        // SAFETY: The VFS passes a live dentry.
+        let sb = unsafe { (*root).d_sb };
         // SAFETY: `show_sb_opts()` passes the root of a mounted filesystem.
-        let sb = unsafe { SuperBlock::from_raw((*root).d_sb) };
+        let sb = unsafe { SuperBlock::from_raw(sb) };
         // SAFETY: The sequence file is ours during the call.
         T::show_options(sb, &mut OptionWriter(unsafe { &mut *seq }));
         0

@@ -161,8 +161,10 @@ impl<T: Operations> Handlers<T> {
         list: *mut c_char,
         size: usize,
     ) -> isize {
+        // SAFETY: The VFS passes a live dentry.
+        let inode = unsafe { (*dentry).d_inode };
         // SAFETY: The VFS passes a positive dentry of `T`.
-        let inode = unsafe { Inode::<T>::from_raw((*dentry).d_inode) };
+        let inode = unsafe { Inode::<T>::from_raw(inode) };
         // SAFETY: The VFS passes a buffer of that size, or null.
         let buffer = unsafe { buffer(list.cast(), size) };
         let mut names = Names { buffer, used: 0 };

@@ -145,17 +145,24 @@ impl Bounds {
         let mut len: usize = 0;
         let mut from = start;
         for chunk in buf.chunks_exact_mut(WORD) {
+            if end.saturating_sub(from) >= STEP {
+                let word = self.whole_word(src, from)?;
+                if nuls(word) | nuls(word ^ SLASHES) == 0 {
+                    chunk.copy_from_slice(&word.to_le_bytes());
+                    len = len.wrapping_add(WORD);
+                    from = from.wrapping_add(STEP);
+                    continue;
+                }
+            }
+            // The last bytes, or what is no name.
             let word = self.word(src, from, end)?;
             if nuls(word ^ SLASHES) != 0 {
                 return Err(BOGUS);
             }
             chunk.copy_from_slice(&word.to_le_bytes());
             let bytes = WORD.saturating_sub(word.leading_zeros() as usize / 8);
-            len = len.saturating_add(bytes);
-            if bytes < WORD {
-                break;
-            }
-            from = from.saturating_add(STEP);
+            len = len.wrapping_add(bytes);
+            break;
         }
         if len > NAME_LEN {
             return Err(BOGUS);
@@ -167,19 +174,25 @@ impl Bounds {
     #[inline(always)]
     fn word<S: Source>(&self, src: &mut S, from: u32, end: u32) -> Result<u64> {
         let have = end.saturating_sub(from);
-        let word = if self.len.saturating_sub(from) >= STEP {
-            u64::from_le_bytes(src.array(self.src_pos(from))?)
+        let word = if have >= STEP {
+            self.whole_word(src, from)?
         } else {
-            self.last_word(src, from)?
-        };
-        let word = match have {
-            0..8 => word & !u64::MAX.wrapping_shl(8 * have),
-            _ => word,
+            let word = match self.len.saturating_sub(from) {
+                STEP.. => self.whole_word(src, from)?,
+                _ => self.last_word(src, from)?,
+            };
+            word & !u64::MAX.wrapping_shl(8 * have)
         };
         Ok(match nuls(word) {
             0 => word,
             nuls => word & (nuls & nuls.wrapping_neg()).wrapping_sub(1),
         })
+    }
+
+    /// The 8 bytes at offset `from`, as they are.
+    #[inline(always)]
+    fn whole_word<S: Source>(&self, src: &mut S, from: u32) -> Result<u64> {
+        Ok(u64::from_le_bytes(src.array(self.src_pos(from))?))
     }
 
     /// As [`Self::word`], for less than 8 bytes that end with the directory.

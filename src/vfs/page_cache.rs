@@ -143,6 +143,8 @@ pub(crate) struct Window<'a> {
     ///
     /// As many are readable at `addr`.
     have: u64,
+    /// At how many of these positions [`Self::WORD`] bytes can be read: derived from `have`.
+    words: u64,
 }
 
 impl<'a> Window<'a> {
@@ -158,6 +160,7 @@ impl<'a> Window<'a> {
             addr: NonNull::dangling(),
             start: 0,
             have: 0,
+            words: 0,
         }
     }
 
@@ -181,11 +184,23 @@ impl<'a> Window<'a> {
         true
     }
 
-    /// The `N` bytes at `pos`, if they are in the page at hand.
+    /// The most that [`Self::array`] reads.
+    const WORD: usize = 8;
+
+    /// The `N` bytes at `pos`, at most 8, if a word at `pos` is in the page at hand.
     #[inline(always)]
     pub(crate) fn array<const N: usize>(&self, pos: u64) -> Option<[u8; N]> {
+        const { assert!(N <= Self::WORD) };
+        let offset = pos.wrapping_sub(self.start);
+        if offset >= self.words {
+            return None;
+        }
         let mut bytes = [0; N];
-        self.peek(pos, &mut bytes).then_some(bytes)
+        // SAFETY: `offset` is below `words`, and so below `have`: this stays in the page.
+        let from = unsafe { self.addr.as_ptr().add(offset as usize) };
+        // SAFETY: Readable by the invariant of `have`, which leaves a word at each of `words` positions.
+        unsafe { copy_racy(from, &mut bytes) };
+        Some(bytes)
     }
 
     /// Copies out the bytes at `pos`.
@@ -243,6 +258,7 @@ impl<'a> Window<'a> {
         let offset = at & MASK;
         if pos.wrapping_sub(self.start) >= self.have {
             self.have = 0;
+            self.words = 0;
             self.page = None;
             let page = self
                 .mapping
@@ -254,6 +270,7 @@ impl<'a> Window<'a> {
             self.start = pos - before;
             // INVARIANT: From `offset - before` to the page's end at most.
             self.have = before + left.min(PAGE_SIZE as u64 - offset);
+            self.words = self.have.saturating_sub(Self::WORD as u64 - 1);
         }
         Ok(offset as usize)
     }

@@ -37,8 +37,8 @@ impl<'a> Content<'a> {
         // Mostly it lies in one run; else the first read finds out where.
         let whole = map::whole(&volume.sb, file.body, file.size);
         let run = match whole.and_then(|addr| volume.locate(addr).ok()) {
-            Some((addr, _)) => Window::new(volume.device_mapping(), addr, 0, file.size),
-            None => Window::new(volume.device_mapping(), 0, 0, 0),
+            Some((addr, _)) => volume.window(addr, 0, file.size),
+            None => volume.window(0, 0, 0),
         };
         Self { file, run }
     }
@@ -71,6 +71,7 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// Reads a word that does not lie in the page at hand.
     #[inline(never)]
     fn array_elsewhere<const N: usize>(&mut self, pos: u64) -> format::Result<[u8; N]> {
         let mut bytes = [0; N];
@@ -92,7 +93,7 @@ impl<'a> Content<'a> {
                 return Err(EIO);
             }
             let (now, later) = buf.split_at_mut(here);
-            self.run = Window::new(self.file.volume.device_mapping(), addr, pos, len);
+            self.run = self.file.volume.window(addr, pos, len);
             self.run.read(pos, now)?;
             pos = pos.checked_add(here as u64).ok_or(EIO)?;
             buf = later;

@@ -48,9 +48,8 @@ impl File<'_> {
             _ => Ok(()),
         }
     }
-}
 
-impl File<'_> {
+    /// The extent that holds byte `pos`, as far as the device goes.
     fn find(&self, pos: u64, len: u64, purpose: Purpose) -> format::Result<Extent> {
         let volume = self.volume;
         let sb = &volume.sb;

@@ -79,11 +79,6 @@ impl Bounds {
         } else {
             nameoff(src, at.wrapping_add(ENTRY))?
         };
-        self.check_name(start, end)
-    }
-
-    #[inline(always)]
-    fn check_name(&self, start: u32, end: u32) -> Result<(u32, u32)> {
         if start < self.names || end <= start || end > self.len {
             return Err(BOGUS);
         }

@@ -3,7 +3,8 @@
 //! Reading bytes through a page cache.
 //!
 //! The memory behind is the disk's: root, the device or a hypervisor may change it at any time. So no reference to
-//! it exists; bytes are copied out by the C `memcpy`, the compromise that `rust/kernel/io.rs` explains.
+//! it exists. Bytes are copied out, each once: short runs by volatile loads, longer ones by the C `memcpy`, which is
+//! the compromise that `rust/kernel/io.rs` explains.
 //!
 //! C header: [`include/linux/pagemap.h`](srctree/include/linux/pagemap.h)
 

@@ -155,9 +155,10 @@ u32 erofs_helper_mkdev(u32 major, u32 minor)
 #ifdef CONFIG_HIGHMEM
 #error "erofs in Rust needs a kernel without high memory"
 #endif
-void *erofs_helper_page_address(struct folio *folio, pgoff_t index)
+void *erofs_helper_read_page(struct address_space *mapping, pgoff_t index, struct folio **folio)
 {
-	return page_address(folio_file_page(folio, index));
+	*folio = read_cache_folio(mapping, index, NULL, NULL);
+	return IS_ERR(*folio) ? NULL : page_address(folio_file_page(*folio, index));
 }
 
 void erofs_helper_folio_put(struct folio *folio)

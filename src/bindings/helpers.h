@@ -99,7 +99,7 @@ void erofs_helper_large_folios(struct address_space *mapping);
 u32 erofs_helper_mkdev(u32 major, u32 minor);
 
 /* Page cache and block devices */
-void *erofs_helper_page_address(struct folio *folio, pgoff_t index);
+void *erofs_helper_read_page(struct address_space *mapping, pgoff_t index, struct folio **folio);
 void erofs_helper_folio_put(struct folio *folio);
 void erofs_helper_folio_unlock(struct folio *folio);
 u64 erofs_helper_bdev_bytes(struct block_device *bdev);

@@ -1,32 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The content of a file, read as metadata.
+//! The content of a directory, read as metadata.
 //!
 //! It is read through the device's page cache: a directory needs no pages of its own.
 
-use super::{
-    file::File,
-    volume, //
-};
+use super::file::File;
 use crate::format::{
     self,
+    dir,
     map::{
         self,
         Place, //
-    },
-    Source, //
+    }, //
 };
 use crate::vfs::page_cache::{
     Mapping,
-    Window, //
+    View, //
 };
-use kernel::prelude::*;
 
-/// The bytes of a file.
+/// The bytes of a directory.
 pub(crate) struct Content<'a> {
     file: File<'a>,
-    /// The run of bytes that the last read was in.
-    run: Window<'a>,
+    /// Where on the device all of it lies, if it is one run.
+    run: Option<u64>,
 }
 
 impl<'a> Content<'a> {
@@ -34,12 +30,10 @@ impl<'a> Content<'a> {
     #[inline]
     pub(crate) fn new(file: File<'a>) -> Self {
         let volume = file.volume;
-        // Mostly it lies in one run; else the first read finds out where.
-        let whole = map::whole(&volume.sb, file.body, file.size);
-        let run = match whole.and_then(|addr| volume.locate(addr).ok()) {
-            Some((addr, _)) => volume.window(addr, 0, file.size),
-            None => volume.window(0, 0, 0),
-        };
+        // Mostly it is one; else each block is looked for.
+        let run = map::whole(&volume.sb, file.body, file.size)
+            .and_then(|addr| volume.locate(addr).ok())
+            .map(|(addr, _)| addr);
         Self { file, run }
     }
 
@@ -50,76 +44,53 @@ impl<'a> Content<'a> {
     }
 
     /// Where byte `pos` lies on the device, and how many bytes follow there, it included; `None` for a hole.
-    #[inline]
-    fn locate(&self, pos: u64) -> Result<Option<(u64, u64)>> {
+    fn locate(&self, pos: u64) -> format::Result<Option<(u64, u64)>> {
         let File {
             volume, body, size, ..
         } = self.file;
-        let rest = size.checked_sub(pos).filter(|&rest| rest > 0).ok_or(EIO)?;
-        let extent = map::map(&mut volume.meta(), &volume.sb, body, size, pos, rest)
-            .map_err(|fault| volume::errno(&fault))?;
-        let skip = pos.checked_sub(extent.pos).ok_or(EIO)?;
+        let rest = size.checked_sub(pos).filter(|&rest| rest > 0).ok_or(ODD)?;
+        let extent = map::map(&mut volume.meta(), &volume.sb, body, size, pos, rest)?;
+        let skip = pos.checked_sub(extent.pos).ok_or(ODD)?;
         let len = extent.len.saturating_sub(skip).min(rest);
         match extent.place {
             Place::Hole => Ok(None),
             Place::Device { addr, .. } | Place::Inline { addr } => {
-                let (addr, _) = volume
-                    .locate(addr.checked_add(skip).ok_or(EIO)?)
-                    .map_err(|_| EIO)?;
+                let (addr, _) = volume.locate(addr.checked_add(skip).ok_or(ODD)?)?;
                 Ok(Some((addr, len)))
             }
         }
     }
+}
 
-    /// Reads a word that does not lie in the page at hand.
-    #[inline(never)]
-    fn array_elsewhere<const N: usize>(&mut self, pos: u64) -> format::Result<[u8; N]> {
-        let mut bytes = [0; N];
-        self.read(pos, &mut bytes)?;
-        Ok(bytes)
-    }
+/// A block that is nowhere, or not in one piece: no directory has such.
+const ODD: format::Error = format::Error::corrupt("directory block without a place");
 
-    /// Reads what does not lie in the page at hand.
-    #[inline(never)]
-    fn read_on(&mut self, mut pos: u64, mut buf: &mut [u8]) -> Result {
-        while !buf.is_empty() {
-            let Some((addr, len)) = self.locate(pos)? else {
-                // A directory in a hole is nothing but corrupt; zeros will be found to be so.
-                buf.fill(0);
-                return Ok(());
-            };
-            let here = buf.len().min(usize::try_from(len).unwrap_or(usize::MAX));
-            if here == 0 {
-                return Err(EIO);
-            }
-            let (now, later) = buf.split_at_mut(here);
-            self.run = self.file.volume.window(addr, pos, len);
-            self.run.read(pos, now)?;
-            pos = pos.checked_add(here as u64).ok_or(EIO)?;
-            buf = later;
-        }
-        Ok(())
+impl dir::Blocks for Content<'_> {
+    type View = View;
+
+    #[inline]
+    fn block(&mut self, pos: u64, len: u32) -> format::Result<View> {
+        let addr = match self.run {
+            // All of it, so also this block, ends below 2^64.
+            Some(run) => run.wrapping_add(pos),
+            None => match self.locate(pos)? {
+                Some((addr, there)) if there >= len.into() => addr,
+                _ => return Err(ODD),
+            },
+        };
+        let view = self.file.volume.device_mapping().view(addr, len);
+        view.map_err(|e| format::Error::os(e.to_errno().wrapping_neg(), "cannot read directory"))
     }
 }
 
-impl Source for Content<'_> {
+impl dir::View for View {
     #[inline(always)]
-    fn array<const N: usize>(&mut self, pos: u64) -> format::Result<[u8; N]> {
-        match self.run.array(pos) {
-            Some(bytes) => Ok(bytes),
-            None => self.array_elsewhere(pos),
-        }
+    fn len(&self) -> u32 {
+        self.len()
     }
 
     #[inline(always)]
-    fn read(&mut self, pos: u64, buf: &mut [u8]) -> format::Result<()> {
-        if self.run.peek(pos, buf) {
-            return Ok(());
-        }
-        let done = match self.run.holds(pos, buf.len()) {
-            true => self.run.read(pos, buf),
-            false => self.read_on(pos, buf),
-        };
-        done.map_err(|e| format::Error::os(e.to_errno().wrapping_neg(), "cannot read directory"))
+    fn array<const N: usize>(&self, at: u32) -> Option<[u8; N]> {
+        self.array(at)
     }
 }

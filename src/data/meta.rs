@@ -21,7 +21,7 @@ pub(crate) struct Meta<'a>(Window<'a>);
 impl<'a> Meta<'a> {
     /// The `len` bytes of `device` from `base` on.
     pub(crate) fn new(device: &'a BlockDevice, base: u64, len: u64) -> Self {
-        Self(Window::new(device.mapping(), base, 0, len))
+        Self(Window::new(device.mapping(), base, len))
     }
 
     /// The page that holds byte `pos`, and the byte's offset in it.

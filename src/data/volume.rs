@@ -15,10 +15,7 @@ use crate::vfs::{
         Running, //
     },
     log::Log,
-    page_cache::{
-        Mapping,
-        Window, //
-    }, //
+    page_cache::Mapping, //
 };
 use kernel::{
     prelude::*,
@@ -84,12 +81,6 @@ impl Volume {
     /// The device's page cache.
     pub(crate) fn device_mapping(&self) -> &Mapping {
         self.device.mapping()
-    }
-
-    /// The `len` bytes from byte `addr` of the device on, at positions from `first` on.
-    #[inline]
-    pub(crate) fn window(&self, addr: u64, first: u64, len: u64) -> Window<'_> {
-        Window::new(self.device.mapping(), addr, first, len)
     }
 
     /// Reads the metadata of the image.

@@ -9,7 +9,6 @@
 use super::BlockBits;
 use super::Error;
 use super::Result;
-use super::Source;
 use super::ENAMETOOLONG;
 use core::cmp::Ordering;
 
@@ -18,6 +17,23 @@ pub(crate) const NAME_LEN: usize = 255;
 
 /// Room for a name and what is copied along with its last bytes.
 pub(crate) type NameBuf = [u8; NAME_LEN + 1];
+
+/// The content of a directory.
+pub(crate) trait Blocks {
+    type View: View;
+
+    /// The `len` bytes from `pos` on: a block, or what the directory's end leaves of it.
+    fn block(&mut self, pos: u64, len: u32) -> Result<Self::View>;
+}
+
+/// The bytes of a directory block. They may change between two reads, their number does not.
+pub(crate) trait View {
+    /// How many there are.
+    fn len(&self) -> u32;
+
+    /// The `N` bytes from `at` on; `None` if not all of them are there.
+    fn array<const N: usize>(&self, at: u32) -> Option<[u8; N]>;
+}
 
 /// The size of an entry, which is also the step of positions in a directory.
 const ENTRY: u32 = 12;
@@ -36,203 +52,202 @@ pub(crate) struct Dirent {
 
 const BOGUS: Error = Error::corrupt("bogus dirent");
 
-/// The bounds of one directory block, checked.
-#[derive(Clone, Copy)]
-struct Bounds {
-    /// Where the block starts in the directory.
-    pos: u64,
-    /// Its size: less than a block at the directory's end.
-    len: u32,
-    /// Where the names start, and the entries end.
+/// The entries of one directory block. Each is named by its offset in the block.
+struct Entries<V> {
+    view: V,
+    /// Where the names start, and the entries end; below 2^16, and in the view.
     names: u32,
 }
 
-impl Bounds {
-    /// Reads what the first entry of block `index` says about the block.
+impl<V: View> Entries<V> {
+    /// Opens block `index` of a directory of `size` bytes.
     #[inline]
-    fn open<S: Source>(src: &mut S, size: u64, block: BlockBits, index: u64) -> Result<Self> {
+    fn open<B: Blocks<View = V>>(
+        blocks: &mut B,
+        size: u64,
+        block: BlockBits,
+        index: u64,
+    ) -> Result<Self> {
+        const HEADER: Error = Error::corrupt("invalid de[0].nameoff");
         let pos = block.pos(index);
         let len = size.saturating_sub(pos).min(block.size());
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        let names = match len {
-            ENTRY.. => u16::from_le_bytes(src.array(super::after(pos, NAMEOFF.into())?)?),
-            _ => 0,
-        };
-        let names = u32::from(names);
-        if names == 0 || names % ENTRY != 0 || names >= len {
-            return Err(Error::corrupt("invalid de[0].nameoff"));
+        if len < ENTRY.into() {
+            return Err(HEADER);
         }
-        Ok(Self { pos, len, names })
-    }
-
-    /// Where the name of the entry at offset `at` starts, and where it ends at most.
-    #[inline(always)]
-    fn name<S: Source>(&self, src: &mut S, at: u32) -> Result<(u32, u32)> {
-        let nameoff = |src: &mut S, at: u32| {
-            let pos = self.src_pos(at.wrapping_add(NAMEOFF));
-            src.array(pos)
-                .map(|offset| u32::from(u16::from_le_bytes(offset)))
-        };
-        let start = nameoff(src, at)?;
-        let end = if self.is_last(at) {
-            self.len
-        } else {
-            nameoff(src, at.wrapping_add(ENTRY))?
-        };
-        if start < self.names || end <= start || end > self.len {
-            return Err(BOGUS);
+        let view = blocks.block(pos, u32::try_from(len).unwrap_or(u32::MAX))?;
+        let entries = Self { names: 0, view };
+        let names = entries.nameoff(0)?;
+        if names == 0 || names % ENTRY != 0 || names >= entries.view.len() {
+            return Err(HEADER);
         }
-        Ok((start, end))
+        Ok(Self { names, ..entries })
     }
 
-    #[inline]
-    fn is_last(&self, at: u32) -> bool {
-        // Entries start below 2^16.
-        at.wrapping_add(ENTRY) >= self.names
-    }
-
-    fn src_pos(&self, offset: u32) -> u64 {
-        // Both are below 2^63 + 2^32; a source refuses what it does not have.
-        self.pos.wrapping_add(offset.into())
-    }
-
-    /// Reads the entry at offset `at` below `names`.
     #[inline(always)]
-    fn entry<S: Source>(&self, src: &mut S, at: u32) -> Result<Dirent> {
-        let nid = src.array(self.src_pos(at.wrapping_add(NID)))?;
-        let [file_type] = src.array(self.src_pos(at.wrapping_add(FILE_TYPE)))?;
+    fn nameoff(&self, at: u32) -> Result<u32> {
+        let offset = self.view.array(at.wrapping_add(NAMEOFF)).ok_or(BOGUS)?;
+        Ok(u16::from_le_bytes(offset).into())
+    }
+
+    /// What the entry at offset `at` says.
+    #[inline(always)]
+    fn dirent(&self, at: u32) -> Result<Dirent> {
+        let nid = self.view.array(at.wrapping_add(NID)).ok_or(BOGUS)?;
+        let [file_type] = self.view.array(at.wrapping_add(FILE_TYPE)).ok_or(BOGUS)?;
         Ok(Dirent {
             nid: super::inode::Nid(u64::from_le_bytes(nid)),
             file_type,
         })
     }
 
-    /// Compares `name` with the name of the entry at offset `at`.
+    /// Where the name of the entry at offset `at` starts and ends. It has at least one byte.
     #[inline(always)]
-    fn compare<S: Source>(&self, src: &mut S, at: u32, name: &Query<'_>) -> Result<Ordering> {
-        let (mut from, end) = self.name(src, at)?;
-        let mut wanted = name.first;
-        let mut rest = name.bytes;
+    fn name(&self, at: u32) -> Result<(u32, u32)> {
+        let start = self.nameoff(at)?;
+        let next = at.wrapping_add(ENTRY);
+        let end = if next < self.names {
+            self.nameoff(next)?
+        } else {
+            self.first_nul(start)?
+        };
+        if start < self.names || end <= start || end > self.view.len() {
+            return Err(BOGUS);
+        }
+        Ok((start, end))
+    }
+
+    /// The offset of the first NUL at or behind `from`, or the block's end.
+    #[inline(never)]
+    fn first_nul(&self, mut from: u32) -> Result<u32> {
+        let end = self.view.len();
+        while from < end {
+            let nuls = nuls(self.padded_word(from, end)?);
+            if nuls != 0 {
+                return Ok(from.saturating_add(nuls.leading_zeros() / 8));
+            }
+            from = from.saturating_add(STEP);
+        }
+        Ok(end)
+    }
+
+    /// The 8 bytes from `at` on, the first one highest.
+    #[inline(always)]
+    fn word(&self, at: u32) -> Result<u64> {
+        let word = self.view.array(at).ok_or(BOGUS)?;
+        Ok(u64::from_be_bytes(word))
+    }
+
+    /// The `left` bytes before `end`, 1 to 8, the first one highest, with NULs behind.
+    #[inline(always)]
+    fn last_word(&self, left: u32, end: u32) -> Result<u64> {
+        // There are 8 bytes before the end of a name: at least an entry.
+        Ok(self.word(end.wrapping_sub(STEP))? << missing_bits(left))
+    }
+
+    /// The bytes from `from` on, 8 at most, the first one highest, with NULs from `end` on.
+    #[inline(always)]
+    fn padded_word(&self, from: u32, end: u32) -> Result<u64> {
+        match end.checked_sub(from) {
+            Some(STEP..) => self.word(from),
+            Some(left @ 1..) => self.last_word(left, end),
+            _ => Ok(0),
+        }
+    }
+
+    /// Compares `wanted` with the name of the entry at offset `at`.
+    #[inline(always)]
+    fn compare(&self, wanted: &Query<'_>, at: u32) -> Result<Ordering> {
+        let (mut from, end) = self.name(at)?;
+        let mut word = wanted.first;
+        let mut rest = wanted.bytes;
         loop {
-            let stored = self.word(src, from, end)?;
-            if wanted != stored {
-                return Ok(wanted.swap_bytes().cmp(&stored.swap_bytes()));
+            let stored = self.padded_word(from, end)?;
+            if word != stored {
+                return Ok(word.cmp(&stored));
             }
             let Some((_, behind)) = rest.split_first_chunk::<WORD>() else {
                 return Ok(Ordering::Equal);
             };
             rest = behind;
-            wanted = name.word(rest);
+            word = wanted.word(rest);
             from = from.saturating_add(STEP);
         }
     }
 
-    /// Copies the name from offset `start` to `end`, or to the first NUL; returns its length.
+    /// Copies the name of the entry at offset `at`, and makes sure that it can be one.
     #[inline(always)]
-    fn copy_name<S: Source>(
-        &self,
-        src: &mut S,
-        start: u32,
-        end: u32,
-        buf: &mut NameBuf,
-    ) -> Result<usize> {
-        const SLASHES: u64 = u64::from_le_bytes([b'/'; WORD]);
-        let mut len: usize = 0;
-        let mut from = start;
-        for chunk in buf.chunks_exact_mut(WORD) {
-            if end.saturating_sub(from) >= STEP {
-                let word = self.whole_word(src, from)?;
-                if nuls(word) | nuls(word ^ SLASHES) == 0 {
-                    chunk.copy_from_slice(&word.to_le_bytes());
-                    len = len.wrapping_add(WORD);
-                    from = from.wrapping_add(STEP);
-                    continue;
-                }
-            }
-            // The last bytes, or what is no name.
-            let word = self.word(src, from, end)?;
-            if nuls(word ^ SLASHES) != 0 {
-                return Err(BOGUS);
-            }
-            chunk.copy_from_slice(&word.to_le_bytes());
-            let bytes = WORD.saturating_sub(word.leading_zeros() as usize / 8);
-            len = len.wrapping_add(bytes);
-            break;
-        }
+    fn copy_name<'a>(&self, at: u32, buf: &'a mut NameBuf) -> Result<&'a [u8]> {
+        let (mut from, end) = self.name(at)?;
+        let len = end.wrapping_sub(from) as usize;
         if len > NAME_LEN {
             return Err(BOGUS);
         }
-        Ok(len)
-    }
-
-    /// The 8 bytes at offset `from`, the first one lowest, with NULs from `end` or the first NUL on.
-    #[inline(always)]
-    fn word<S: Source>(&self, src: &mut S, from: u32, end: u32) -> Result<u64> {
-        let have = end.saturating_sub(from);
-        let word = if have >= STEP {
-            self.whole_word(src, from)?
-        } else {
-            let word = match self.len.saturating_sub(from) {
-                STEP.. => self.whole_word(src, from)?,
-                _ => self.last_word(src, from)?,
-            };
-            word & !u64::MAX.wrapping_shl(8 * have)
-        };
-        Ok(match nuls(word) {
-            0 => word,
-            nuls => word & (nuls & nuls.wrapping_neg()).wrapping_sub(1),
-        })
-    }
-
-    /// The 8 bytes at offset `from`, as they are.
-    #[inline(always)]
-    fn whole_word<S: Source>(&self, src: &mut S, from: u32) -> Result<u64> {
-        Ok(u64::from_le_bytes(src.array(self.src_pos(from))?))
-    }
-
-    /// As [`Self::word`], for less than 8 bytes that end with the directory.
-    #[cold]
-    fn last_word<S: Source>(&self, src: &mut S, from: u32) -> Result<u64> {
-        let mut word = [0; WORD];
-        let left = self.len.saturating_sub(from) as usize;
-        match word.get_mut(..left) {
-            Some(part) if left > 0 => src.read(self.src_pos(from), part)?,
-            _ => {}
+        for chunk in buf.chunks_exact_mut(WORD) {
+            let left = end.wrapping_sub(from);
+            if left <= STEP {
+                let word = self.last_word(left, end)?;
+                check_name(word | !(u64::MAX << missing_bits(left)))?;
+                chunk.copy_from_slice(&word.to_be_bytes());
+                break;
+            }
+            let word = self.word(from)?;
+            check_name(word)?;
+            chunk.copy_from_slice(&word.to_be_bytes());
+            from = from.wrapping_add(STEP);
         }
-        Ok(u64::from_le_bytes(word))
+        buf.get(..len).ok_or(BOGUS)
     }
 }
 
-/// The highest bit of each byte that is NUL, and maybe of some that follow one.
-#[inline(always)]
-const fn nuls(word: u64) -> u64 {
-    const LOWEST: u64 = u64::MAX / 0xff;
-    word.wrapping_sub(LOWEST) & !word & LOWEST << 7
-}
-
-/// What names are compared with, in the steps that names take.
+/// What names are compared and copied in.
 const WORD: usize = size_of::<u64>();
 const STEP: u32 = u64::BITS / 8;
+
+/// The highest bit of each byte that is NUL.
+#[inline(always)]
+const fn nuls(word: u64) -> u64 {
+    const LOW: u64 = u64::MAX / 0xff * 0x7f;
+    !((word & LOW).wrapping_add(LOW) | word | LOW)
+}
+
+/// How many bits of a word `bytes` bytes, up to 8, leave.
+#[inline(always)]
+const fn missing_bits(bytes: u32) -> u32 {
+    u64::BITS.saturating_sub(bytes.saturating_mul(8)) % u64::BITS
+}
+
+/// Refuses a word of a name with a byte that no name has.
+#[inline(always)]
+fn check_name(word: u64) -> Result<()> {
+    const SLASHES: u64 = u64::from_ne_bytes([b'/'; WORD]);
+    match nuls(word) | nuls(word ^ SLASHES) {
+        0 => Ok(()),
+        _ => Err(BOGUS),
+    }
+}
 
 /// A name that is looked up.
 struct Query<'a> {
     bytes: &'a [u8],
-    /// The first 8 bytes, the first one lowest, with NULs behind the end.
+    /// The first 8 bytes, the first one highest, with NULs behind the end.
     first: u64,
-    /// The last 8 bytes, the last one highest, with NULs before the start.
+    /// The last 8 bytes, the last one lowest, with NULs before the start.
     last: u64,
 }
 
 impl<'a> Query<'a> {
+    #[inline(always)]
     fn new(bytes: &'a [u8]) -> Self {
-        let shifted = |last: u64, byte: &u8| last >> 8 | u64::from(*byte) << 56;
+        let last = match bytes.last_chunk() {
+            Some(last) => u64::from_be_bytes(*last),
+            None => bytes
+                .iter()
+                .fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
         let mut query = Self {
             bytes,
             first: 0,
-            last: match bytes.last_chunk() {
-                Some(last) => u64::from_le_bytes(*last),
-                None => bytes.iter().fold(0, shifted),
-            },
+            last,
         };
         query.first = query.word(bytes);
         query
@@ -242,10 +257,10 @@ impl<'a> Query<'a> {
     #[inline(always)]
     fn word(&self, rest: &[u8]) -> u64 {
         match rest.first_chunk() {
-            Some(word) => u64::from_le_bytes(*word),
+            Some(word) => u64::from_be_bytes(*word),
             None => {
                 let missing = u32::try_from(WORD.saturating_sub(rest.len())).unwrap_or(STEP);
-                self.last.checked_shr(8 * missing).unwrap_or(0)
+                self.last.checked_shl(8 * missing).unwrap_or(0)
             }
         }
     }
@@ -261,8 +276,7 @@ impl Search {
     /// What to look at next.
     #[inline(always)]
     fn middle(&self) -> Option<u64> {
-        let rest = self.high.checked_sub(self.low).filter(|&rest| rest > 0)?;
-        Some(self.low.saturating_add(rest / 2))
+        (self.low < self.high).then(|| self.low.midpoint(self.high))
     }
 
     #[inline(always)]
@@ -272,37 +286,37 @@ impl Search {
 }
 
 /// The last block whose first name is not greater, and how `name` compares with that.
-fn last_block<S: Source>(
-    src: &mut S,
+fn last_block<B: Blocks>(
+    blocks: &mut B,
     size: u64,
     block: BlockBits,
-    blocks: u64,
     name: &Query<'_>,
-) -> Result<Option<(Bounds, Ordering)>> {
+) -> Result<Option<(Entries<B::View>, Ordering)>> {
     let mut candidate = None;
     let mut search = Search {
         low: 0,
-        high: blocks,
+        high: block.count(size),
     };
     while let Some(middle) = search.middle() {
-        let bounds = Bounds::open(src, size, block, middle)?;
-        match bounds.compare(src, 0, name)? {
+        let entries = Entries::open(blocks, size, block, middle)?;
+        match entries.compare(name, 0)? {
             Ordering::Less => search.high = middle,
-            Ordering::Equal => return Ok(Some((bounds, Ordering::Equal))),
+            Ordering::Equal => return Ok(Some((entries, Ordering::Equal))),
             Ordering::Greater => {
                 search.go_right(middle);
-                candidate = Some((bounds, Ordering::Greater));
+                candidate = Some((entries, Ordering::Greater));
             }
         }
     }
     Ok(candidate)
 }
 
-/// Looks `name` up in a directory of `size` bytes, whose content is `src`.
+/// Looks `name` up in a directory of `size` bytes.
 ///
 /// Nothing of a name but what has to be compared is read.
-pub(crate) fn lookup<S: Source>(
-    src: &mut S,
+#[inline]
+pub(crate) fn lookup<B: Blocks>(
+    blocks: &mut B,
     size: u64,
     block: BlockBits,
     name: &[u8],
@@ -312,25 +326,25 @@ pub(crate) fn lookup<S: Source>(
     }
 
     let name = Query::new(name);
-    let blocks = block.count(size);
-    let (bounds, low) = if blocks == 1 {
-        (Bounds::open(src, size, block, 0)?, 0)
+    let (entries, low) = if block.count(size) == 1 {
+        (Entries::open(blocks, size, block, 0)?, 0)
     } else {
-        match last_block(src, size, block, blocks, &name)? {
+        match last_block(blocks, size, block, &name)? {
             // Its first entry is smaller.
-            Some((bounds, Ordering::Greater)) => (bounds, 1),
-            Some((bounds, _)) => return bounds.entry(src, 0).map(Some),
+            Some((entries, Ordering::Greater)) => (entries, 1),
+            Some((entries, _)) => return entries.dirent(0).map(Some),
             None => return Ok(None),
         }
     };
     let mut search = Search {
         low,
-        high: u64::from(bounds.names / ENTRY),
+        high: u64::from(entries.names / ENTRY),
     };
     while let Some(middle) = search.middle() {
-        let at = u32::try_from(middle).map_or(u32::MAX, |index| index.saturating_mul(ENTRY));
-        match bounds.compare(src, at, &name)? {
-            Ordering::Equal => return Ok(Some(bounds.entry(src, at)?)),
+        // Below 2^16.
+        let at = (middle & 0xffff) as u32 * ENTRY;
+        match entries.compare(&name, at)? {
+            Ordering::Equal => return entries.dirent(at).map(Some),
             Ordering::Less => search.high = middle,
             Ordering::Greater => search.go_right(middle),
         }
@@ -338,71 +352,70 @@ pub(crate) fn lookup<S: Source>(
     Ok(None)
 }
 
-/// A position in a directory block, for readdir.
+/// A directory block, listed from an entry on.
 ///
 /// A directory position is the byte offset of an entry in the directory; behind the last entry of
 /// a block comes the position where the next block starts.
 ///
 /// ```text
 /// while pos < size {
-///     let mut block = Block::open(src, size, bits, pos)?;
+///     let mut block = Block::open(blocks, size, bits, pos)?;
 ///     loop {
 ///         pos = block.pos();
-///         let Some((dirent, name)) = block.next(src, &mut buf)? else { break };
+///         let Some((dirent, name)) = block.next(&mut buf)? else { break };
 ///         if !emit(dirent, name) { return }
 ///     }
 /// }
 /// if dot_is_due(dot_omitted, size, pos) && emit(self, ".") { pos += 1 }
 /// ```
-pub(crate) struct Block {
-    bounds: Bounds,
+pub(crate) struct Block<V> {
+    entries: Entries<V>,
+    /// Where the block starts in the directory.
+    start: u64,
     /// The offset of the next entry.
     at: u32,
 }
 
-impl Block {
+impl<V: View> Block<V> {
     /// Opens the block of `pos`, at the first entry that starts there or behind.
-    pub(crate) fn open<S: Source>(
-        src: &mut S,
+    pub(crate) fn open<B: Blocks<View = V>>(
+        blocks: &mut B,
         size: u64,
         block: BlockBits,
         pos: u64,
     ) -> Result<Self> {
-        let bounds = Bounds::open(src, size, block, pos >> block.get())?;
+        let index = pos >> block.get();
+        let entries = Entries::open(blocks, size, block, index)?;
         let offset = u32::try_from(block.offset(pos)).unwrap_or(u32::MAX);
-        let at = offset.div_ceil(ENTRY).saturating_mul(ENTRY);
-        Ok(Self { bounds, at })
+        Ok(Self {
+            entries,
+            start: block.pos(index),
+            at: offset.div_ceil(ENTRY).saturating_mul(ENTRY),
+        })
     }
 
     /// The position of the next entry; if there is none, of the next block or the directory's end.
+    #[inline]
     pub(crate) fn pos(&self) -> u64 {
-        if self.at < self.bounds.names {
-            self.bounds.src_pos(self.at)
+        let Entries { names, view } = &self.entries;
+        let offset = if self.at < *names {
+            self.at
         } else {
-            self.bounds.src_pos(self.bounds.len)
-        }
+            view.len()
+        };
+        self.start.wrapping_add(offset.into())
     }
 
     /// Reads the next entry and copies its name into `buf`.
-    pub(crate) fn next<'a, S: Source>(
-        &mut self,
-        src: &mut S,
-        buf: &'a mut NameBuf,
-    ) -> Result<Option<(Dirent, &'a [u8])>> {
-        let bounds = &self.bounds;
-        if self.at >= bounds.names {
+    #[inline]
+    pub(crate) fn next<'a>(&mut self, buf: &'a mut NameBuf) -> Result<Option<(Dirent, &'a [u8])>> {
+        if self.at >= self.entries.names {
             return Ok(None);
         }
-        let (start, end) = bounds.name(src, self.at)?;
-        let len = bounds.copy_name(src, start, end, buf)?;
-        // Only the last name of a block ends before its room does.
-        if len == 0 || len != end.saturating_sub(start) as usize && !bounds.is_last(self.at) {
-            return Err(BOGUS);
-        }
-        let name = buf.get(..len).ok_or(BOGUS)?;
-        let entry = bounds.entry(src, self.at)?;
-        self.at = self.at.saturating_add(ENTRY);
-        Ok(Some((entry, name)))
+        let name = self.entries.copy_name(self.at, buf)?;
+        let dirent = self.entries.dirent(self.at)?;
+        self.at = self.at.wrapping_add(ENTRY);
+        Ok(Some((dirent, name)))
     }
 }
 

@@ -93,7 +93,7 @@ impl DirOps for Erofs {
             };
             loop {
                 out.set_pos(block.pos())?;
-                let next = match block.next(&mut content, &mut name) {
+                let next = match block.next(&mut name) {
                     Ok(next) => next,
                     Err(fault) => return stop(&file, fault, emitted),
                 };

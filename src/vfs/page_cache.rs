@@ -13,7 +13,10 @@ use crate::vfs::{
     PAGE_SHIFT,
     PAGE_SIZE, //
 };
-use core::ptr::NonNull;
+use core::ptr::{
+    null_mut,
+    NonNull, //
+};
 use kernel::{
     error::from_err_ptr,
     prelude::*,
@@ -38,19 +41,35 @@ impl Mapping {
     }
 
     /// Reads page `index`, waiting for I/O.
-    pub(crate) fn page(&self, index: usize) -> Result<HeldPage> {
-        // SAFETY: `self` is live.
-        let folio = from_err_ptr(unsafe {
-            bindings::read_cache_folio(self.0.get(), index, None, core::ptr::null_mut())
-        })?;
-        // SAFETY: The folio contains the page, and we hold a reference on it.
-        let addr = unsafe { bindings::erofs_helper_page_address(folio, index) };
-        Ok(HeldPage {
-            // SAFETY: Neither is null after success.
-            folio: unsafe { NonNull::new_unchecked(folio) },
-            // SAFETY: As above.
-            addr: unsafe { NonNull::new_unchecked(addr.cast()) },
-        })
+    #[inline]
+    fn page(&self, index: u64) -> Result<HeldPage> {
+        let mut folio = null_mut();
+        // SAFETY: `self` is live; `folio` is ours.
+        let addr =
+            unsafe { bindings::erofs_helper_read_page(self.0.get(), index as usize, &mut folio) };
+        match (NonNull::new(folio), NonNull::new(addr.cast())) {
+            // INVARIANT: The folio contains the page, and the helper took a reference on it.
+            (Some(folio), Some(addr)) => Ok(HeldPage { folio, addr }),
+            _ => Err(from_err_ptr(folio).err().unwrap_or(EIO)),
+        }
+    }
+
+    /// Reads the `len` bytes at `pos`, which must lie in one page, waiting for I/O.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if they do not, else what reading the page gave.
+    #[inline]
+    pub(crate) fn view(&self, pos: u64, len: u32) -> Result<View> {
+        let offset = pos as usize % PAGE_SIZE;
+        if len as usize > PAGE_SIZE - offset {
+            return Err(EIO);
+        }
+        let page = self.page(pos >> PAGE_SHIFT)?;
+        // SAFETY: `offset` is below the page's size.
+        let addr = unsafe { page.addr.add(offset) };
+        // INVARIANT: Checked above.
+        Ok(View { page, addr, len })
     }
 }
 
@@ -124,84 +143,86 @@ impl Drop for HeldPage {
     }
 }
 
+/// Bytes of a page cache, held: they stay readable, though their values may change.
+///
+/// # Invariants
+///
+/// `len` bytes are readable at `addr`; all are in `page`.
+pub(crate) struct View {
+    page: HeldPage,
+    addr: NonNull<u8>,
+    len: u32,
+}
+
+impl View {
+    /// Copies out the bytes from `at` on, if all of them are there.
+    #[inline(always)]
+    fn read(&self, at: u64, to: &mut [u8]) -> bool {
+        let len = u64::from(self.len);
+        if at >= len || len - at < to.len() as u64 {
+            return false;
+        }
+        // SAFETY: `at` is below `len`.
+        let from = unsafe { self.addr.as_ptr().add(at as usize) };
+        // SAFETY: Readable by the type invariant, as there are as many bytes left.
+        unsafe { copy_racy(from, to) };
+        true
+    }
+
+    /// How many there are.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// The `N` bytes from `at` on; `None` if not all of them are there.
+    #[inline(always)]
+    pub(crate) fn array<const N: usize>(&self, at: u32) -> Option<[u8; N]> {
+        if at > self.len.checked_sub(N as u32)? {
+            return None;
+        }
+        let mut bytes = [0; N];
+        // SAFETY: `at` is at most `len`.
+        let from = unsafe { self.addr.as_ptr().add(at as usize) };
+        // SAFETY: Readable by the type invariant, as there are at least `N` bytes left.
+        unsafe { copy_racy(from, &mut bytes) };
+        Some(bytes)
+    }
+}
+
 /// A run of bytes of a mapping, read at positions of the caller's choice, with the last page kept at hand.
 pub(crate) struct Window<'a> {
     mapping: &'a Mapping,
     /// Where the run lies in the mapping.
     base: u64,
+    /// Its length.
+    len: u64,
+    /// What of the run is in the page at hand.
+    view: Option<View>,
     /// The position of its first byte.
-    first: u64,
-    /// The position behind its last byte.
-    end: u64,
-    page: Option<HeldPage>,
-    /// The first byte of the run that is in `page`; dangling without one.
-    addr: NonNull<u8>,
-    /// Its position.
     start: u64,
-    /// How many bytes of the run are in `page`; 0 without one.
-    ///
-    /// # Invariants
-    ///
-    /// As many are readable at `addr`.
-    have: u64,
-    /// At how many of these positions [`Self::WORD`] bytes can be read: derived from `have`.
-    words: u64,
 }
 
 impl<'a> Window<'a> {
-    /// The `len` bytes from `base` of the mapping on, at positions from `first` on.
+    /// The `len` bytes from `base` of the mapping on.
     #[inline]
-    pub(crate) fn new(mapping: &'a Mapping, base: u64, first: u64, len: u64) -> Self {
+    pub(crate) fn new(mapping: &'a Mapping, base: u64, len: u64) -> Self {
         Self {
             mapping,
             base,
-            first,
-            end: first.saturating_add(len),
-            page: None,
-            addr: NonNull::dangling(),
+            len,
+            view: None,
             start: 0,
-            have: 0,
-            words: 0,
         }
-    }
-
-    /// Whether the `len` bytes at `pos` are all in the run.
-    #[inline]
-    pub(crate) fn holds(&self, pos: u64, len: usize) -> bool {
-        pos >= self.first && pos < self.end && self.end - pos >= len as u64
     }
 
     /// Copies out the bytes at `pos`, if they are in the page at hand.
     #[inline(always)]
-    pub(crate) fn peek(&self, pos: u64, to: &mut [u8]) -> bool {
-        let offset = pos.wrapping_sub(self.start);
-        if offset >= self.have || self.have - offset < to.len() as u64 {
-            return false;
+    fn peek(&self, pos: u64, to: &mut [u8]) -> bool {
+        match &self.view {
+            Some(view) => view.read(pos.wrapping_sub(self.start), to),
+            None => false,
         }
-        // SAFETY: `offset` is below `have`, so this stays in the page.
-        let from = unsafe { self.addr.as_ptr().add(offset as usize) };
-        // SAFETY: Readable by the invariant of `have`, as there are as many bytes left.
-        unsafe { copy_racy(from, to) };
-        true
-    }
-
-    /// The most that [`Self::array`] reads.
-    const WORD: usize = 8;
-
-    /// The `N` bytes at `pos`, at most 8, if a word at `pos` is in the page at hand.
-    #[inline(always)]
-    pub(crate) fn array<const N: usize>(&self, pos: u64) -> Option<[u8; N]> {
-        const { assert!(N <= Self::WORD) };
-        let offset = pos.wrapping_sub(self.start);
-        if offset >= self.words {
-            return None;
-        }
-        let mut bytes = [0; N];
-        // SAFETY: `offset` is below `words`, and so below `have`: this stays in the page.
-        let from = unsafe { self.addr.as_ptr().add(offset as usize) };
-        // SAFETY: Readable by the invariant of `have`, which leaves a word at each of `words` positions.
-        unsafe { copy_racy(from, &mut bytes) };
-        Some(bytes)
     }
 
     /// Copies out the bytes at `pos`.
@@ -226,9 +247,7 @@ impl<'a> Window<'a> {
     #[inline(never)]
     fn read_across(&mut self, mut pos: u64, mut to: &mut [u8]) -> Result {
         while !to.is_empty() {
-            self.turn(pos)?;
-            let left = self.have.saturating_sub(pos.wrapping_sub(self.start));
-            let here = to.len().min(usize::try_from(left)?);
+            let here = usize::try_from(self.turn(pos)?)?.min(to.len());
             let (now, later) = to.split_at_mut(here);
             if !self.peek(pos, now) {
                 return Err(EIO);
@@ -241,38 +260,23 @@ impl<'a> Window<'a> {
 
     /// Gives up the window for the page that holds byte `pos`, and the offset of that byte in it.
     pub(crate) fn into_page(mut self, pos: u64) -> Result<(HeldPage, usize)> {
-        let offset = self.turn(pos)?;
-        self.page.map(|page| (page, offset)).ok_or(EIO)
+        self.turn(pos)?;
+        let offset = self.base.wrapping_add(pos) as usize % PAGE_SIZE;
+        self.view.map(|view| (view.page, offset)).ok_or(EIO)
     }
 
-    /// Turns to the page that holds byte `pos`; returns the byte's offset in it.
+    /// Turns to the page that holds byte `pos`; returns how many bytes of the run are there from `pos` on.
     #[inline(never)]
-    fn turn(&mut self, pos: u64) -> Result<usize> {
-        const MASK: u64 = PAGE_SIZE as u64 - 1;
-        let skip = pos.checked_sub(self.first).ok_or(EIO)?;
-        let left = self
-            .end
-            .checked_sub(pos)
-            .filter(|&left| left > 0)
-            .ok_or(EIO)?;
-        let at = self.base.checked_add(skip).ok_or(EIO)?;
-        let offset = at & MASK;
-        if pos.wrapping_sub(self.start) >= self.have {
-            self.have = 0;
-            self.words = 0;
-            self.page = None;
-            let page = self
-                .mapping
-                .page(usize::try_from(at >> PAGE_SHIFT).map_err(|_| EIO)?)?;
-            let before = skip.min(offset);
-            // SAFETY: At most the offset of a byte in the page.
-            self.addr = unsafe { page.addr.add((offset - before) as usize) };
-            self.page = Some(page);
-            self.start = pos - before;
-            // INVARIANT: From `offset - before` to the page's end at most.
-            self.have = before + left.min(PAGE_SIZE as u64 - offset);
-            self.words = self.have.saturating_sub(Self::WORD as u64 - 1);
-        }
-        Ok(offset as usize)
+    fn turn(&mut self, pos: u64) -> Result<u64> {
+        const SIZE: u64 = PAGE_SIZE as u64;
+        let left = self.len.checked_sub(pos).filter(|&left| left > 0);
+        let left = left.ok_or(EIO)?;
+        let at = self.base.checked_add(pos).ok_or(EIO)?;
+        let before = pos.min(at % SIZE);
+        let behind = left.min(SIZE - at % SIZE);
+        self.view = None;
+        self.start = pos - before;
+        self.view = Some(self.mapping.view(at - before, (before + behind) as u32)?);
+        Ok(behind)
     }
 }

@@ -39,6 +39,32 @@ impl Source for Opaque<'_> {
     }
 }
 
+/// A block of a directory from somewhere.
+pub type Block<'a> = &'a mut dyn FnMut(u64, u32) -> Option<&'static [u8]>;
+
+struct OpaqueBlocks<'a>(Block<'a>);
+
+impl dir::Blocks for OpaqueBlocks<'_> {
+    type View = OpaqueView;
+
+    fn block(&mut self, pos: u64, len: u32) -> Result<OpaqueView> {
+        let block = (self.0)(pos, len).ok_or(Error::os(5, "read"))?;
+        Ok(OpaqueView(block))
+    }
+}
+
+struct OpaqueView(&'static [u8]);
+
+impl dir::View for OpaqueView {
+    fn len(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+
+    fn array<const N: usize>(&self, at: u32) -> Option<[u8; N]> {
+        self.0.get(at as usize..)?.first_chunk().copied()
+    }
+}
+
 /// What a mount and an inode hold.
 pub struct State {
     sb: Superblock,
@@ -101,11 +127,11 @@ pub fn map(read: Read<'_>, state: &mut State, size: u64, pos: u64, len: u64) -> 
 
 /// [`dir::lookup`].
 #[inline(never)]
-pub fn lookup(read: Read<'_>, size: u64, bits: u8, name: &[u8], state: &mut State) -> i32 {
+pub fn lookup(block: Block<'_>, size: u64, bits: u8, name: &[u8], state: &mut State) -> i32 {
     let Some(bits) = BlockBits::new(bits) else {
         return 1;
     };
-    match dir::lookup(&mut Opaque(read), size, bits, name) {
+    match dir::lookup(&mut OpaqueBlocks(block), size, bits, name) {
         Ok(Some(dirent)) => {
             state.dirent = dirent;
             0
@@ -118,7 +144,7 @@ pub fn lookup(read: Read<'_>, size: u64, bits: u8, name: &[u8], state: &mut Stat
 /// [`dir::Block`], as readdir drives it.
 #[inline(never)]
 pub fn readdir(
-    read: Read<'_>,
+    block: Block<'_>,
     size: u64,
     bits: u8,
     pos: &mut u64,
@@ -127,15 +153,15 @@ pub fn readdir(
     let Some(bits) = BlockBits::new(bits) else {
         return 1;
     };
-    let mut src = Opaque(read);
-    let mut block = match dir::Block::open(&mut src, size, bits, *pos) {
+    let mut blocks = OpaqueBlocks(block);
+    let mut block = match dir::Block::open(&mut blocks, size, bits, *pos) {
         Ok(block) => block,
         Err(error) => return error.errno(),
     };
     let mut buf = [0; size_of::<dir::NameBuf>()];
     loop {
         *pos = block.pos();
-        match block.next(&mut src, &mut buf) {
+        match block.next(&mut buf) {
             Ok(Some((_, name))) => emit(name),
             Ok(None) => return i32::from(dir::dot_is_due(true, size, *pos)),
             Err(error) => return error.errno(),

@@ -2,6 +2,7 @@
 
 //! Spaces made by hand, and what the kernel lends the room.
 
+use crate::format::dir;
 use crate::format::superblock::Superblock;
 use crate::format::Error;
 use crate::format::Result;
@@ -69,6 +70,34 @@ impl Source for Bytes {
     fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<()> {
         self.reads += 1;
         copy(&self.data, pos, buf)
+    }
+}
+
+/// A directory block, copied out.
+pub(crate) struct View(pub(crate) Vec<u8>);
+
+impl dir::View for View {
+    fn len(&self) -> u32 {
+        u32::try_from(self.0.len()).expect("at most a block")
+    }
+
+    fn array<const N: usize>(&self, at: u32) -> Option<[u8; N]> {
+        self.0.get(at as usize..)?.first_chunk().copied()
+    }
+}
+
+/// A block of the directory that `src` is the content of.
+pub(crate) fn block(src: &mut impl Source, pos: u64, len: u32) -> Result<View> {
+    let mut block = vec![0; len as usize];
+    src.read(pos, &mut block)?;
+    Ok(View(block))
+}
+
+impl dir::Blocks for Bytes {
+    type View = View;
+
+    fn block(&mut self, pos: u64, len: u32) -> Result<View> {
+        block(self, pos, len)
     }
 }
 

@@ -7,12 +7,15 @@ use crate::bytes::EIO;
 use crate::format::dir::dot_is_due;
 use crate::format::dir::lookup;
 use crate::format::dir::Block;
+use crate::format::dir::Blocks;
 use crate::format::dir::Dirent;
 use crate::format::dir::NameBuf;
+use crate::format::dir::View;
 use crate::format::dir::NAME_LEN;
 use crate::format::inode::Nid;
 use crate::format::BlockBits;
 use crate::format::Error;
+use std::cell::Cell;
 
 const B: usize = 512;
 
@@ -84,7 +87,7 @@ fn list_from(dir: &mut Bytes, mut pos: u64) -> Listing {
         let mut buf = [0; size_of::<NameBuf>()];
         loop {
             pos = block.pos();
-            match block.next(dir, &mut buf) {
+            match block.next(&mut buf) {
                 Ok(Some((dirent, name))) => found.push((pos, dirent, name.to_vec())),
                 Ok(None) => break,
                 Err(error) => return (found, pos, Some(error)),
@@ -432,17 +435,72 @@ fn errors_of_the_source_pass_through() {
     );
 }
 
+/// A directory of one block that counts how often it is read.
+struct Counting<'a>(&'a [u8], &'a Cell<usize>);
+
+impl Blocks for Counting<'_> {
+    type View = Self;
+
+    fn block(&mut self, pos: u64, len: u32) -> Result<Self, Error> {
+        assert_eq!((pos, len as usize), (0, self.0.len()));
+        Ok(Self(self.0, self.1))
+    }
+}
+
+impl View for Counting<'_> {
+    fn len(&self) -> u32 {
+        u32::try_from(self.0.len()).expect("a block")
+    }
+
+    fn array<const N: usize>(&self, at: u32) -> Option<[u8; N]> {
+        self.1.set(self.1.get() + 1);
+        self.0.get(at as usize..)?.first_chunk().copied()
+    }
+}
+
 #[test]
 fn few_reads() {
-    let names = sorted(
-        (0..34)
-            .map(|i| format!("file-{i:02}").into_bytes())
-            .collect(),
-    );
-    let mut dir = directory(&names);
-    dir.reads = 0;
-    assert!(find(&mut dir, b"file-20").expect("no error").is_some());
-    // Two blocks, each with the count of its entries and a name; at most five names; the entry. Two offsets and a word
-    // make a name.
-    assert!(dir.reads <= 2 * 4 + 5 * 3 + 1, "{} reads", dir.reads);
+    let names: Vec<_> = (0..24)
+        .map(|i| format!("file-{i:02}").into_bytes())
+        .collect();
+    let block = block(0, &names, true);
+    let reads = Cell::new(0);
+    let mut dir = Counting(&block, &reads);
+    let found = lookup(&mut dir, block.len() as u64, bits(), b"file-20");
+    assert_eq!(found, Ok(Some(dirent(20))));
+    // The count of the entries; at most five names, each two offsets and a word; the entry.
+    assert!(reads.get() <= 1 + 5 * 3 + 2, "{} reads", reads.get());
+}
+
+/// Wherever the name ends in its words, and whatever stands around it.
+#[test]
+fn names_of_any_length() {
+    for len in 1..=NAME_LEN {
+        let name = vec![b'n'; len];
+        for names in [
+            vec![name.clone()],
+            vec![b"a".to_vec(), name.clone()],
+            vec![name.clone(), b"z".to_vec()],
+        ] {
+            for padding in 0..9 {
+                let mut dir = Bytes::new(block(0, &names, true));
+                dir.data.extend(vec![0; padding]);
+                let at = names.iter().position(|other| *other == name).map(dirent);
+                assert_eq!(find(&mut dir, &name), Ok(at), "{len}");
+                let (found, _, error) = list_from(&mut dir, 0);
+                let found: Vec<_> = found.into_iter().map(|(.., name)| name).collect();
+                assert_eq!((found, error), (names.clone(), None), "{len}");
+            }
+            // A byte that no name has, anywhere in it.
+            let start = 12 * names.len() + names.iter().take_while(|it| **it != name).count();
+            for bad in start..start + len {
+                let mut dir = Bytes::new(block(0, &names, true));
+                dir.u8(bad, b'/');
+                assert_eq!(
+                    list_from(&mut dir, 0).2,
+                    Some(Error::corrupt("bogus dirent"))
+                );
+            }
+        }
+    }
 }

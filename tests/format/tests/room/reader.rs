@@ -2,9 +2,11 @@
 
 //! A small reader of whole images, over the room's door as the module uses it.
 
+use crate::bytes::block;
 use crate::bytes::copy;
 use crate::bytes::crc32c;
 use crate::bytes::xxh32;
+use crate::bytes::View;
 use crate::bytes::EIO;
 use crate::format::dir;
 use crate::format::inode::Body;
@@ -96,7 +98,7 @@ impl Image {
                 let next = block.pos();
                 assert!(next >= pos && next <= inode.size, "positions go on");
                 pos = next;
-                let Some((dirent, name)) = block.next(&mut content, &mut buf)? else {
+                let Some((dirent, name)) = block.next(&mut buf)? else {
                     break;
                 };
                 entries.push((name.to_vec(), dirent));
@@ -209,6 +211,14 @@ impl Source for Content<'_> {
             done += n;
         }
         Ok(())
+    }
+}
+
+impl dir::Blocks for Content<'_> {
+    type View = View;
+
+    fn block(&mut self, pos: u64, len: u32) -> Result<View> {
+        block(self, pos, len)
     }
 }
 

@@ -28,10 +28,7 @@ use crate::vfs::{
         DirOps, //
     },
     inode::Inode,
-    inode_ops::{
-        InodeOps,
-        Stat, //
-    },
+    inode_ops::InodeOps,
     PAGE_SIZE, //
 };
 use kernel::{
@@ -57,16 +54,13 @@ impl InodeOps for Erofs {
         }
     }
 
-    fn stat(inode: &Inode<Self>, direct: bool) -> Stat {
-        let compressed = is_compressed(inode);
-        let dio_align = (direct && !compressed).then(|| {
-            let device = inode::file(inode).volume.device();
-            (device.dma_align(), device.logical_block_size())
-        });
-        Stat {
-            compressed,
-            dio_align,
-        }
+    fn is_compressed(inode: &Inode<Self>) -> bool {
+        is_compressed(inode)
+    }
+
+    fn dio_align(inode: &Inode<Self>) -> Option<(u32, u32)> {
+        let device = inode::file(inode).volume.device();
+        (!is_compressed(inode)).then(|| (device.dma_align(), device.logical_block_size()))
     }
 }
 

@@ -24,21 +24,16 @@ use kernel::{
     sync::aref::ARef, //
 };
 
-/// Attributes beyond those that the VFS keeps.
-pub(crate) struct Stat {
-    /// Whether the data is stored compressed.
-    pub(crate) compressed: bool,
-    /// What direct I/O needs: alignment of memory and of offsets, in bytes. `None` if it is not possible.
-    pub(crate) dio_align: Option<(u32, u32)>,
-}
-
 /// Lookup and attributes.
 pub(crate) trait InodeOps: FileSystem {
     /// Finds `name` in directory `dir`. `None` if there is no such name; any failure is an error.
     fn lookup(dir: &Inode<Self>, name: &[u8]) -> Result<Option<ARef<Inode<Self>>>>;
 
-    /// Attributes of `inode`. `direct`: also what direct I/O needs.
-    fn stat(inode: &Inode<Self>, direct: bool) -> Stat;
+    /// Whether the data of `inode` is stored compressed.
+    fn is_compressed(inode: &Inode<Self>) -> bool;
+
+    /// What direct I/O needs: alignment of memory and of offsets, in bytes. `None` if it is not possible.
+    fn dio_align(inode: &Inode<Self>) -> Option<(u32, u32)>;
 }
 
 /// The tables of callbacks.
@@ -121,27 +116,33 @@ impl<T: InodeOps + xattr::Operations + iomap::FileMap> Table<T> {
         let inode = unsafe { Inode::<T>::from_raw(raw) };
         // SAFETY: The result is ours during the call.
         let out = unsafe { &mut *stat };
-        // SAFETY: The caller holds the inode.
-        let regular = unsafe { (*raw).i_mode } & 0o170_000 == 0o100_000;
-        let direct = request & bindings::EROFS_C_STATX_DIOALIGN != 0 && regular;
-        let more = T::stat(inode, direct);
         let compressed = u64::from(bindings::EROFS_C_ATTR_COMPRESSED);
         let immutable = u64::from(bindings::EROFS_C_ATTR_IMMUTABLE);
         out.attributes_mask |= compressed | immutable;
-        out.attributes |= immutable;
-        if more.compressed {
-            out.attributes |= compressed;
-        }
-        if direct {
-            out.result_mask |= bindings::EROFS_C_STATX_DIOALIGN;
-            if let Some((memory, offset)) = more.dio_align {
-                out.dio_mem_align = memory;
-                out.dio_offset_align = offset;
-            }
+        out.attributes |= match T::is_compressed(inode) {
+            true => compressed | immutable,
+            false => immutable,
+        };
+        if request & bindings::EROFS_C_STATX_DIOALIGN != 0 {
+            Self::fill_dio_align(inode, out);
         }
         // SAFETY: All arguments are those of the caller.
         unsafe { bindings::generic_fillattr(idmap, request, raw, stat) };
         0
+    }
+
+    /// Few ask for it.
+    #[cold]
+    fn fill_dio_align(inode: &Inode<T>, out: &mut bindings::kstat) {
+        // SAFETY: The inode is live, and its mode never changes.
+        if unsafe { (*inode.as_raw()).i_mode } & 0o170_000 != 0o100_000 {
+            return;
+        }
+        out.result_mask |= bindings::EROFS_C_STATX_DIOALIGN;
+        if let Some((memory, offset)) = T::dio_align(inode) {
+            out.dio_mem_align = memory;
+            out.dio_offset_align = offset;
+        }
     }
 }
 

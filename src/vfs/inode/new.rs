@@ -30,9 +30,9 @@ pub(crate) struct Attributes {
     pub(crate) ino: u64,
     /// Type and permissions, as `st_mode`.
     pub(crate) mode: u16,
-    /// Owner in the initial user namespace.
+    /// Owner, in the user namespace that the image is mounted for.
     pub(crate) uid: u32,
-    /// Group in the initial user namespace.
+    /// Group, likewise.
     pub(crate) gid: u32,
     /// Number of hard links.
     pub(crate) nlink: u32,
@@ -88,8 +88,10 @@ impl<T: FileSystem> New<T> {
         unsafe { (*inode).i_default_acl = null_mut() };
         // SAFETY: See above.
         unsafe { bindings::set_nlink(inode, a.nlink) };
+        self.set_owner(a.uid, a.gid);
+        // Nothing is ever written: this tells so before the mount is asked.
         // SAFETY: See above.
-        unsafe { bindings::erofs_helper_inode_set_ids(inode, a.uid, a.gid) };
+        unsafe { (*inode).i_flags |= bindings::EROFS_C_S_NOATIME };
         // SAFETY: See above.
         unsafe {
             (
@@ -108,6 +110,25 @@ impl<T: FileSystem> New<T> {
             ) = (nsec, nsec, nsec)
         };
         Ok(())
+    }
+
+    /// Sets the owner and group, given in the mount's user namespace.
+    fn set_owner(&mut self, uid: u32, gid: u32) {
+        let inode = self.as_raw();
+        // SAFETY: The inode is ours, and its superblock outlives it.
+        let sb = unsafe { (*inode).i_sb };
+        // SAFETY: As above.
+        let user_ns = unsafe { (*sb).s_user_ns };
+        if user_ns != &raw mut bindings::init_user_ns {
+            // SAFETY: The inode is `I_NEW` and ours: nobody else reads these fields yet. This holds for each line.
+            unsafe { bindings::erofs_helper_inode_set_ids(inode, uid, gid) };
+            return;
+        }
+        // Each id is itself there: nothing to search for.
+        // SAFETY: See above.
+        unsafe { (*inode).i_uid.val = uid };
+        // SAFETY: See above.
+        unsafe { (*inode).i_gid.val = gid };
     }
 
     /// Makes it a device node, FIFO or socket.
@@ -150,7 +171,7 @@ impl<T: FileSystem> New<T> {
         unsafe { *(*slot).has_data.get() = true };
         // SAFETY: The inode is `I_NEW`; this ends it, with a barrier before others see it.
         unsafe { bindings::unlock_new_inode(inode.as_ptr()) };
-        // SAFETY: `iget5_locked` gave us a reference, and the inode is ready.
+        // SAFETY: `iget5_locked_rcu` gave us a reference, and the inode is ready.
         unsafe { ARef::from_raw(inode.cast()) }
     }
 }
@@ -170,14 +191,14 @@ impl<T: FileSystem> Wanted<T> {
     ///
     /// # Safety
     ///
-    /// `inode` must be hashed and of `T`, `wanted` a `Wanted<T>`, as `get_inode` sees to.
+    /// `inode` must be of `T`, and found in the hash table under RCU; `wanted` a `Wanted<T>`, as `get_inode` sees to.
     unsafe extern "C" fn test(inode: *mut bindings::inode, wanted: *mut c_void) -> c_int {
-        // SAFETY: The VFS passes hashed inodes of the superblock that `get` was called for.
+        // SAFETY: The VFS passes inodes of the superblock that `get_inode` was called for, under RCU.
         let slot = unsafe { Slot::<T>::of(inode) };
         // SAFETY: `get` passes a `Wanted` that outlives the call.
         let wanted = unsafe { &*wanted.cast::<Self>() };
-        // INVARIANT: A hashed inode has its key, set under the hash lock.
-        // SAFETY: As said; the key is never written again.
+        // INVARIANT: An inode has its key before it is hashed.
+        // SAFETY: As said; the key is never written again, and dropped by an RCU callback only.
         let key = unsafe { (*(*slot).key.get()).assume_init_ref() };
         c_int::from(wanted.0.as_ref() == Some(key))
     }
@@ -210,7 +231,7 @@ impl<T: FileSystem> SuperBlock<T> {
         let mut wanted = Wanted::<T>(Some(key));
         // SAFETY: `self` is live; the callbacks get inodes of this superblock and `wanted`, which outlives the call.
         let inode = unsafe {
-            bindings::iget5_locked(
+            bindings::iget5_locked_rcu(
                 self.as_raw(),
                 hash,
                 Some(Wanted::<T>::test),
@@ -226,7 +247,7 @@ impl<T: FileSystem> SuperBlock<T> {
                 _fs: PhantomData,
             }));
         }
-        // SAFETY: Not new: ready, as `iget5_locked` has waited; the reference is ours.
+        // SAFETY: Not new: ready, as `iget5_locked_rcu` has waited; the reference is ours.
         Ok(Got::Existing(unsafe { ARef::from_raw(inode.cast()) }))
     }
 }

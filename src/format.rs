@@ -13,6 +13,7 @@
 //!
 //! Structures carry the names of `fs/erofs/erofs_fs.h`.
 
+pub(crate) mod compress;
 pub(crate) mod dir;
 pub(crate) mod inode;
 pub(crate) mod map;

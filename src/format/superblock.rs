@@ -2,6 +2,8 @@
 
 //! The superblock: where everything starts, and whether this driver may go on at all.
 
+use super::compress::config;
+use super::compress::Algorithm;
 use super::inode::Nid;
 use super::read_value;
 use super::BlockBits;
@@ -133,9 +135,18 @@ pub(crate) struct Superblock {
     pub(crate) xattr_filter: bool,
     /// Index of the long prefix that names the fingerprint xattr.
     pub(crate) ishare_prefix: Option<u8>,
+    /// The inode whose content is fragments of others.
     pub(crate) packed_nid: Option<Nid>,
+    /// The inode whose content is a space of inodes, see [`Nid::in_metabox`].
+    pub(crate) metabox_nid: Option<Nid>,
     /// The compression algorithms that inodes may use: bit n is algorithm n.
     pub(crate) algorithms: u16,
+    /// The largest pcluster that an LZ4 stream lies in, in bytes.
+    pub(crate) lz4_max_pcluster: u32,
+    /// How far LZMA streams reach back, in bytes: at most 8 MiB. 0 without that algorithm.
+    pub(crate) lzma_dict_size: u32,
+    /// How far Zstandard frames reach back, as a shift: 10 to 20. 0 without that algorithm.
+    pub(crate) zstd_window_log: u8,
 }
 
 impl Superblock {
@@ -187,14 +198,11 @@ impl Superblock {
             return Err(Error::corrupt("invalid metabox nid"));
         }
 
-        let algorithms = if feature_incompat & incompat::COMPR_CFGS != 0 {
-            let algorithms = raw.u1.get();
-            check_compression(src, POS + u64::from(size), algorithms, block)?;
-            algorithms
-        } else if raw.u1.get() != 0 || feature_incompat & incompat::LZ4_0PADDING != 0 {
-            1 << algorithm::LZ4
+        let config = if feature_incompat & incompat::COMPR_CFGS != 0 {
+            config::read(src, POS + u64::from(size), raw.u1.get(), block)?
         } else {
-            0
+            let lz4 = raw.u1.get() != 0 || feature_incompat & incompat::LZ4_0PADDING != 0;
+            config::Config::without_records(lz4, block)
         };
 
         // The packed inode is read before the metabox exists.
@@ -240,7 +248,12 @@ impl Superblock {
                 && raw.xattr_filter_reserved == 0,
             ishare_prefix,
             packed_nid,
-            algorithms,
+            metabox_nid: (feature_incompat & incompat::METABOX != 0)
+                .then_some(Nid(raw.metabox_nid.get())),
+            algorithms: config.algorithms,
+            lz4_max_pcluster: config.lz4_max_pcluster,
+            lzma_dict_size: config.lzma_dict_size,
+            zstd_window_log: config.zstd_window_log,
         })
     }
 
@@ -250,6 +263,16 @@ impl Superblock {
 
     pub(crate) fn has_metabox(&self) -> bool {
         self.feature_incompat & incompat::METABOX != 0
+    }
+
+    /// Inodes may have pclusters of more than one block.
+    pub(crate) fn has_big_pcluster(&self) -> bool {
+        self.feature_incompat & incompat::COMPR_CFGS != 0
+    }
+
+    /// Inodes may use `algorithm`.
+    pub(crate) fn has_algorithm(&self, algorithm: Algorithm) -> bool {
+        self.algorithms & algorithm.bit() != 0
     }
 
     pub(crate) fn shared_xattrs_in_metabox(&self) -> bool {
@@ -309,136 +332,6 @@ fn verify_checksum<S: Source>(
     }
     if crc != expected {
         return Err(Error::new(Kind::Checksum, "invalid checksum"));
-    }
-    Ok(())
-}
-
-/// Bits of [`Superblock::algorithms`].
-mod algorithm {
-    pub(super) const LZ4: u16 = 0;
-    pub(super) const LZMA: u16 = 1;
-    pub(super) const DEFLATE: u16 = 2;
-    pub(super) const ZSTD: u16 = 3;
-    pub(super) const ALL: u16 = 0xf;
-}
-
-/// `Z_EROFS_PCLUSTER_MAX_SIZE`.
-const PCLUSTER_MAX_SIZE: u64 = 1 << 20;
-
-/// Checks the records that follow the superblock, one for each algorithm.
-fn check_compression<S: Source>(
-    src: &mut S,
-    mut pos: u64,
-    algorithms: u16,
-    block: BlockBits,
-) -> Result<()> {
-    if algorithms & !algorithm::ALL != 0 {
-        return Err(Error::unsupported(
-            "unidentified algorithms, please upgrade kernel",
-        ));
-    }
-    for algorithm in algorithm::LZ4..=algorithm::ZSTD {
-        if algorithms >> algorithm & 1 == 0 {
-            continue;
-        }
-        pos = super::align_up(pos, 4)?;
-        let len = match read_value::<U16, S>(src, pos)?.get() {
-            0 => 1 << 16,
-            len => u64::from(len),
-        };
-        pos = super::after(pos, size_of::<U16>() as u64)?;
-        match algorithm {
-            algorithm::LZ4 => check_lz4(&payload(src, pos, len)?, block)?,
-            algorithm::LZMA => check_lzma(&payload(src, pos, len)?)?,
-            algorithm::DEFLATE => check_deflate(&payload(src, pos, len)?)?,
-            _ => check_zstd(&payload(src, pos, len)?)?,
-        }
-        pos = super::after(pos, len)?;
-    }
-    Ok(())
-}
-
-/// The known start of a record of `len` bytes.
-fn payload<T: zerocopy::FromBytes + zerocopy::IntoBytes, S: Source>(
-    src: &mut S,
-    pos: u64,
-    len: u64,
-) -> Result<T> {
-    if len < size_of::<T>() as u64 {
-        return Err(Error::invalid("compression cfgs are too short"));
-    }
-    read_value(src, pos)
-}
-
-/// `struct z_erofs_lz4_cfgs`.
-#[repr(C)]
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-struct Lz4Cfgs {
-    max_distance: U16,
-    max_pclusterblks: U16,
-    reserved: [u8; 10],
-}
-
-/// `struct z_erofs_lzma_cfgs`.
-#[repr(C)]
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-struct LzmaCfgs {
-    dict_size: U32,
-    format: U16,
-    reserved: [u8; 8],
-}
-
-/// `struct z_erofs_deflate_cfgs`.
-#[repr(C)]
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-struct DeflateCfgs {
-    windowbits: u8,
-    reserved: [u8; 5],
-}
-
-/// `struct z_erofs_zstd_cfgs`.
-#[repr(C)]
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-struct ZstdCfgs {
-    format: u8,
-    windowlog: u8,
-    reserved: [u8; 4],
-}
-
-const _: () = assert!(size_of::<Lz4Cfgs>() == 14 && size_of::<LzmaCfgs>() == 14);
-const _: () = assert!(size_of::<DeflateCfgs>() == 6 && size_of::<ZstdCfgs>() == 6);
-
-fn check_lz4(cfgs: &Lz4Cfgs, block: BlockBits) -> Result<()> {
-    if u64::from(cfgs.max_pclusterblks.get()) > PCLUSTER_MAX_SIZE >> block.get() {
-        return Err(Error::invalid("too large lz4 pclusterblks"));
-    }
-    Ok(())
-}
-
-fn check_lzma(cfgs: &LzmaCfgs) -> Result<()> {
-    if cfgs.format.get() != 0 {
-        return Err(Error::invalid("unidentified lzma format"));
-    }
-    if !(4096..=8 * PCLUSTER_MAX_SIZE).contains(&cfgs.dict_size.get().into()) {
-        return Err(Error::invalid("unsupported lzma dictionary size"));
-    }
-    Ok(())
-}
-
-fn check_deflate(cfgs: &DeflateCfgs) -> Result<()> {
-    if cfgs.windowbits > 15 {
-        return Err(Error::unsupported("unsupported deflate windowbits"));
-    }
-    Ok(())
-}
-
-fn check_zstd(cfgs: &ZstdCfgs) -> Result<()> {
-    if cfgs.format != 0 {
-        return Err(Error::invalid("unidentified zstd format"));
-    }
-    // The log is counted from 10, and a window has 1 MiB at most.
-    if cfgs.windowlog > 10 {
-        return Err(Error::invalid("unsupported zstd window log"));
     }
     Ok(())
 }

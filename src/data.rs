@@ -6,6 +6,7 @@
 //! where extents are; iomap and the block layer do the rest. Nothing here knows who shares the pages that are filled.
 
 pub(crate) mod content;
+pub(crate) mod decoder;
 pub(crate) mod file;
 pub(crate) mod meta;
 pub(crate) mod volume;

@@ -15,6 +15,7 @@ mod image;
 mod share;
 mod vfs;
 
+use data::decoder::Decoders;
 use image::Erofs;
 use kernel::{
     prelude::*,
@@ -32,6 +33,7 @@ use vfs::{
         InodeCacheRegistration, //
     },
     mount::Registration,
+    shrinker::Shrinker,
     sysfs::{
         Dir,
         Numbers, //
@@ -57,25 +59,29 @@ struct ErofsModule {
     _domains: Arc<Domains>,
     _inodes: InodeCacheRegistration<Erofs>,
     _bios: PoolRegistration,
+    _decoders: Shrinker<Decoders>,
 }
 
 impl InPlaceModule for ErofsModule {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         let parts = move || {
+            let decoders = Decoders::new()?;
+            let shrinker = Shrinker::new(c"erofs-decoders", decoders)?;
             let bios = PoolRegistration::new()?;
             let inodes = InodeCache::<Erofs>::create(c"erofs_inode")?;
             let domains = Domains::new(module)?;
             let sysfs = Arc::new(Dir::in_fs(c"erofs")?, GFP_KERNEL)?;
             let numbers = stats::show_module(&sysfs, &domains)?;
-            Ok::<_, Error>((bios, inodes, domains, sysfs, numbers))
+            Ok::<_, Error>((shrinker, bios, inodes, domains, sysfs, numbers))
         };
         pin_init::pin_init_scope(move || {
-            let (bios, inodes, domains, sysfs, numbers) = parts()?;
+            let (shrinker, bios, inodes, domains, sysfs, numbers) = parts()?;
             let shared = image::Module {
                 domains: domains.clone(),
                 sysfs: sysfs.clone(),
             };
             Ok(try_pin_init!(Self {
+                _decoders: shrinker,
                 _bios: bios,
                 _inodes: inodes,
                 _domains: domains,

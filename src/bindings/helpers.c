@@ -274,3 +274,31 @@ void erofs_helper_kfree(void *p)
 {
 	kfree(p);
 }
+
+/* Rust's own parameters cannot be seen in sysfs. */
+unsigned int erofs_helper_lzma_streams;
+module_param_named(lzma_streams, erofs_helper_lzma_streams, uint, 0444);
+MODULE_PARM_DESC(lzma_streams, "Most LZMA decoders at a time (0: one for each CPU)");
+
+unsigned int erofs_helper_deflate_streams;
+module_param_named(deflate_streams, erofs_helper_deflate_streams, uint, 0444);
+MODULE_PARM_DESC(deflate_streams, "Most DEFLATE decoders at a time (0: one for each CPU)");
+
+unsigned int erofs_helper_zstd_streams;
+module_param_named(zstd_streams, erofs_helper_zstd_streams, uint, 0444);
+MODULE_PARM_DESC(zstd_streams, "Most Zstandard decoders at a time (0: one for each CPU)");
+
+unsigned int erofs_helper_online_cpus(void)
+{
+	return num_online_cpus();
+}
+
+unsigned int erofs_helper_noio_save(void)
+{
+	return memalloc_noio_save();
+}
+
+void erofs_helper_noio_restore(unsigned int flags)
+{
+	memalloc_noio_restore(flags);
+}

@@ -20,11 +20,15 @@
 #include <linux/huge_mm.h>
 #include <linux/iomap.h>
 #include <linux/kobject.h>
+#include <linux/lz4.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/pagemap.h>
 #include <linux/pseudo_fs.h>
 #include <linux/ratelimit.h>
+#include <linux/sched/mm.h>
 #include <linux/seq_file.h>
+#include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/statfs.h>
 #include <linux/sysfs.h>
@@ -32,6 +36,9 @@
 #include <linux/workqueue.h>
 #include <linux/xattr.h>
 #include <linux/xxhash.h>
+#include <linux/xz.h>
+#include <linux/zlib.h>
+#include <linux/zstd.h>
 
 /* Macros, as numbers that bindgen takes. */
 enum {
@@ -127,5 +134,14 @@ int erofs_helper_copy_to_user(unsigned long to, const void *from, unsigned long 
 void erofs_helper_rcu_barrier(void);
 void *erofs_helper_memdup_nul(const u8 *from, size_t len);
 void erofs_helper_kfree(void *p);
+
+/* Decoders and memory */
+extern unsigned int erofs_helper_lzma_streams;
+extern unsigned int erofs_helper_deflate_streams;
+extern unsigned int erofs_helper_zstd_streams;
+unsigned int erofs_helper_online_cpus(void);
+unsigned int erofs_helper_noio_save(void);
+void erofs_helper_noio_restore(unsigned int flags);
+static const unsigned long EROFS_C_SHRINK_STOP = SHRINK_STOP;
 
 #endif

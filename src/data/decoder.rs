@@ -37,7 +37,7 @@ use kernel::{
 };
 
 /// The decoders of one algorithm.
-struct Decoding<D> {
+struct Stock<D> {
     /// Not in use; each fits `window`. There is room for all.
     idle: KVec<D>,
     /// All that fit `window`, in use or not.
@@ -54,7 +54,7 @@ struct Decoding<D> {
 #[pin_data]
 struct Pool<D> {
     #[pin]
-    decoders: SpinLock<Decoding<D>>,
+    stock: SpinLock<Stock<D>>,
     /// Woken once for each decoder that comes back.
     #[pin]
     returned: CondVar,
@@ -69,7 +69,7 @@ impl<D: Decoder> Pool<D> {
             // Decoders do not sleep: more would only take memory.
             wish => wish.min(nr_cpu_ids()),
         };
-        let none = Decoding {
+        let none = Stock {
             idle: KVec::new(),
             count: 0,
             making: 0,
@@ -77,7 +77,7 @@ impl<D: Decoder> Pool<D> {
             window: 0,
         };
         pin_init!(Self {
-            decoders <- new_spinlock!(none, "erofs::Pool"),
+            stock <- new_spinlock!(none, "erofs::Pool"),
             returned <- new_condvar!("erofs::Pool::returned"),
             limit: limit.max(1) as usize,
         })
@@ -86,23 +86,23 @@ impl<D: Decoder> Pool<D> {
     /// Makes sure that one decoder stays, with that `window` or a larger one, until [`Self::release`].
     fn reserve(&self, window: usize) -> Result {
         {
-            let mut decoders = self.decoders.lock();
-            if decoders.images > 0 && window <= decoders.window {
+            let mut stock = self.stock.lock();
+            if stock.images > 0 && window <= stock.window {
                 // No more images than memory holds.
-                decoders.images = decoders.images.saturating_add(1);
+                stock.images = stock.images.saturating_add(1);
                 return Ok(());
             }
         }
         let mut idle = KVec::with_capacity(self.limit, GFP_KERNEL)?;
-        idle.push(D::new(window)?, GFP_KERNEL)?;
-        let mut decoders = self.decoders.lock();
-        decoders.images = decoders.images.saturating_add(1);
-        if decoders.count == 0 || window > decoders.window {
-            decoders.window = window;
-            decoders.count = 1;
-            mem::swap(&mut decoders.idle, &mut idle);
+        idle.push(D::new(window, GFP_KERNEL)?, GFP_KERNEL)?;
+        let mut stock = self.stock.lock();
+        stock.images = stock.images.saturating_add(1);
+        if stock.count == 0 || window > stock.window {
+            stock.window = window;
+            stock.count = 1;
+            mem::swap(&mut stock.idle, &mut idle);
         }
-        drop(decoders);
+        drop(stock);
         // For the one added, and for the places of those that are too small now.
         self.returned.notify_all();
         Ok(())
@@ -110,64 +110,64 @@ impl<D: Decoder> Pool<D> {
 
     /// Ends one [`Self::reserve`]; the last one frees all decoders.
     fn release(&self) {
-        let mut decoders = self.decoders.lock();
-        decoders.images = decoders.images.saturating_sub(1);
-        if decoders.images > 0 {
+        let mut stock = self.stock.lock();
+        stock.images = stock.images.saturating_sub(1);
+        if stock.images > 0 {
             return;
         }
-        decoders.count = 0;
-        decoders.window = 0;
-        let idle = mem::replace(&mut decoders.idle, KVec::new());
-        drop(decoders);
+        stock.count = 0;
+        stock.window = 0;
+        let idle = mem::replace(&mut stock.idle, KVec::new());
+        drop(stock);
         drop(idle);
     }
 
     /// A decoder, for [`Self::put`] to take back.
     fn get(&self) -> D {
         let mut may_make = true;
-        let mut decoders = self.decoders.lock();
+        let mut stock = self.stock.lock();
         loop {
-            if let Some(decoder) = decoders.idle.pop() {
+            if let Some(decoder) = stock.idle.pop() {
                 return decoder;
             }
-            if !may_make || decoders.count.saturating_add(decoders.making) >= self.limit {
+            if !may_make || stock.count.saturating_add(stock.making) >= self.limit {
                 // There is one that fits, and all are in use: one comes back.
-                self.returned.wait(&mut decoders);
+                self.returned.wait(&mut stock);
                 continue;
             }
-            decoders.making = decoders.making.saturating_add(1);
-            let window = decoders.window;
-            drop(decoders);
-            let made = decode::new_without_io::<D>(window);
-            decoders = self.decoders.lock();
-            decoders.making = decoders.making.saturating_sub(1);
+            stock.making = stock.making.saturating_add(1);
+            let window = stock.window;
+            drop(stock);
+            let made = decode::new_at_hand::<D>(window);
+            stock = self.stock.lock();
+            stock.making = stock.making.saturating_sub(1);
             match made {
-                Ok(decoder) if decoder.fits(decoders.window) => {
-                    decoders.count = decoders.count.saturating_add(1);
+                Ok(decoder) if decoder.fits(stock.window) => {
+                    stock.count = stock.count.saturating_add(1);
                     return decoder;
                 }
                 useless => {
                     may_make = false;
-                    drop(decoders);
+                    drop(stock);
                     drop(useless);
-                    decoders = self.decoders.lock();
+                    stock = self.stock.lock();
                 }
             }
         }
     }
 
     fn put(&self, decoder: D) {
-        let mut decoders = self.decoders.lock();
-        let useless = if !decoder.fits(decoders.window) {
+        let mut stock = self.stock.lock();
+        let useless = if !decoder.fits(stock.window) {
             // It was in use when the window grew, and is not counted any more.
             Some(decoder)
-        } else if let Err(PushError(decoder)) = decoders.idle.push_within_capacity(decoder) {
-            decoders.count = decoders.count.saturating_sub(1);
+        } else if let Err(PushError(decoder)) = stock.idle.push_within_capacity(decoder) {
+            stock.count = stock.count.saturating_sub(1);
             Some(decoder)
         } else {
             None
         };
-        drop(decoders);
+        drop(stock);
         self.returned.notify_one();
         drop(useless);
     }
@@ -180,24 +180,24 @@ impl<D: Decoder> Pool<D> {
     }
 
     fn count_unused(&self) -> usize {
-        let decoders = self.decoders.lock();
-        decoders.idle.len().min(decoders.count.saturating_sub(1))
+        let stock = self.stock.lock();
+        stock.idle.len().min(stock.count.saturating_sub(1))
     }
 
     /// Frees up to `max` decoders that are not in use, all but one; returns how many.
     fn shrink(&self, max: usize) -> usize {
         for freed in 0..max {
-            let mut decoders = self.decoders.lock();
-            let others = decoders.count.saturating_sub(1);
+            let mut stock = self.stock.lock();
+            let others = stock.count.saturating_sub(1);
             let unused = match others {
                 0 => None,
-                _ => decoders.idle.pop(),
+                _ => stock.idle.pop(),
             };
             let Some(unused) = unused else {
                 return freed;
             };
-            decoders.count = others;
-            drop(decoders);
+            stock.count = others;
+            drop(stock);
             drop(unused);
         }
         max

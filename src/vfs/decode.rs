@@ -17,7 +17,10 @@ mod zstd;
 
 use crate::bindings;
 use crate::format::compress::Algorithm;
-use kernel::prelude::*;
+use kernel::{
+    alloc::Flags,
+    prelude::*, //
+};
 
 #[cfg(CONFIG_ZLIB_INFLATE)]
 pub(crate) use deflate::Deflate;
@@ -47,7 +50,7 @@ pub(crate) enum How {
 /// A decoder with memory of its own, which serves one stream after the other.
 pub(crate) trait Decoder: Sized + Send {
     /// Makes one for streams that refer back by at most `window` bytes, for those algorithms that need to know.
-    fn new(window: usize) -> Result<Self>;
+    fn new(window: usize, flags: Flags) -> Result<Self>;
 
     /// Whether it serves streams that refer back by up to `window` bytes.
     fn fits(&self, _window: usize) -> bool {
@@ -79,7 +82,7 @@ pub(crate) const fn available(algorithm: Algorithm) -> bool {
 pub(crate) enum Absent {}
 
 impl Decoder for Absent {
-    fn new(_window: usize) -> Result<Self> {
+    fn new(_window: usize, _flags: Flags) -> Result<Self> {
         Err(EOPNOTSUPP)
     }
 
@@ -94,13 +97,14 @@ pub(crate) fn lz4(_input: &[u8], _output: &mut [u8], _how: How) -> Result {
     Err(EOPNOTSUPP)
 }
 
-/// As [`Decoder::new`], for callers that memory reclaim may wait for: no I/O is started to find memory.
-pub(crate) fn new_without_io<D: Decoder>(window: usize) -> Result<D> {
+/// As [`Decoder::new`], from memory at hand: for callers that memory reclaim may wait for.
+pub(crate) fn new_at_hand<D: Decoder>(window: usize) -> Result<D> {
+    // For allocations that do not obey the flags.
     // SAFETY: Changes a flag of this task; taken back below.
-    let flags = unsafe { bindings::erofs_helper_noio_save() };
-    let decoder = D::new(window);
+    let before = unsafe { bindings::erofs_helper_noio_save() };
+    let decoder = D::new(window, GFP_NOWAIT);
     // SAFETY: Ends the section that began above, in the same task.
-    unsafe { bindings::erofs_helper_noio_restore(flags) };
+    unsafe { bindings::erofs_helper_noio_restore(before) };
     decoder
 }
 

@@ -9,20 +9,20 @@ use super::{
     How, //
 };
 use crate::bindings;
-use kernel::prelude::*;
+use kernel::{
+    alloc::Flags,
+    prelude::*, //
+};
 
 /// A DEFLATE decoder: the library's memory, about 42 KiB. Words, for their alignment.
 pub(crate) struct Deflate(KVVec<u64>);
 
 impl Decoder for Deflate {
-    fn new(_window: usize) -> Result<Self> {
+    fn new(_window: usize, flags: Flags) -> Result<Self> {
         // SAFETY: Returns a constant.
         let bytes = unsafe { bindings::zlib_inflate_workspacesize() } as usize;
         let words = bytes.div_ceil(size_of::<u64>());
-        Ok(Self(KVVec::with_capacity(
-            words,
-            GFP_KERNEL | __GFP_NOWARN,
-        )?))
+        Ok(Self(KVVec::with_capacity(words, flags)?))
     }
 
     fn decode(&mut self, input: &[u8], output: &mut [u8], how: How) -> Result {

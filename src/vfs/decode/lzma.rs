@@ -12,7 +12,10 @@ use super::{
 };
 use crate::bindings;
 use core::ptr::NonNull;
-use kernel::prelude::*;
+use kernel::{
+    alloc::Flags,
+    prelude::*, //
+};
 
 /// A MicroLZMA decoder; less than 30 KiB.
 pub(crate) struct Lzma(NonNull<bindings::xz_dec_microlzma>);
@@ -21,9 +24,12 @@ pub(crate) struct Lzma(NonNull<bindings::xz_dec_microlzma>);
 unsafe impl Send for Lzma {}
 
 impl Decoder for Lzma {
-    fn new(_window: usize) -> Result<Self> {
+    fn new(_window: usize, flags: Flags) -> Result<Self> {
         // The largest that the library takes: it bounds distances only, and the output's start does so already.
         const DICT_SIZE: u32 = 3 << 30;
+        const STATE_SIZE: usize = 30 << 10;
+        // The library takes no flags, and would wait for memory: see first whether there is some.
+        drop(KVec::<u8>::with_capacity(STATE_SIZE, flags)?);
         // SAFETY: Allocates.
         let state =
             unsafe { bindings::xz_dec_microlzma_alloc(bindings::xz_mode_XZ_SINGLE, DICT_SIZE) };

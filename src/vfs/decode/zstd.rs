@@ -12,7 +12,10 @@ use super::{
     How, //
 };
 use crate::bindings;
-use kernel::prelude::*;
+use kernel::{
+    alloc::Flags,
+    prelude::*, //
+};
 
 /// A Zstandard decoder.
 pub(crate) struct Zstd {
@@ -22,12 +25,12 @@ pub(crate) struct Zstd {
 }
 
 impl Decoder for Zstd {
-    fn new(window: usize) -> Result<Self> {
+    fn new(window: usize, flags: Flags) -> Result<Self> {
         // SAFETY: Adds up sizes.
         let bytes = unsafe { bindings::zstd_dstream_workspace_bound(window) };
         let words = bytes.div_ceil(size_of::<u64>());
         Ok(Self {
-            workspace: KVVec::with_capacity(words, GFP_KERNEL | __GFP_NOWARN)?,
+            workspace: KVVec::with_capacity(words, flags)?,
             window,
         })
     }

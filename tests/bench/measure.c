@@ -2,11 +2,11 @@
 /*
  * Measures one EROFS driver on two images of which many files are equal.
  *
- * Usage: measure LABEL OPTIONS DEVICE-A DEVICE-B FILE [METRIC]
+ * Usage: measure [-r ROUNDS] LABEL OPTIONS DEVICE-A DEVICE-B FILE [METRIC]...
  *
- * Prints "LABEL METRIC VALUE" lines, all or only those of METRIC. FILE is a path inside both images, of a file
- * that is equal in both and has some megabytes. Meant for a guest whose time is a count of instructions: each figure is the median of a
- * few rounds, and no round prints anything.
+ * Prints "LABEL METRIC VALUE" lines, all that fit uncompressed images or only those of METRICs. FILE is a path inside
+ * both images, of a file that is equal in both and has some megabytes. Meant for a guest whose time is a count of
+ * instructions: each figure is the median of a few rounds (whole trees: of ROUNDS), and no round prints anything.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -32,8 +32,14 @@
 #define REPEAT 100
 #define ROUNDS 25
 #define TREE_ROUNDS 9
+#define MAX_TREE_ROUNDS 9
 
-static const char *label, *options, *only;
+/* Of single blocks all over a file. */
+#define RANDOM_READS 2000
+
+static const char *label, *options;
+static char **only;	/* NULL: all that fit uncompressed images */
+static int tree_rounds = 3;
 static char buffer[128 << 10] __attribute__((aligned(BLOCK)));
 
 static void result(const char *metric, double value)
@@ -41,9 +47,17 @@ static void result(const char *metric, double value)
 	printf("%s %s %.0f\n", label, metric, value);
 }
 
+static int named(const char *metric)
+{
+	for (char **name = only; *name; name++)
+		if (!strcmp(*name, metric))
+			return 1;
+	return 0;
+}
+
 static int wanted(const char *metric)
 {
-	return !only || !strcmp(only, metric);
+	return !*only || named(metric);
 }
 
 static double now(void)
@@ -283,9 +297,9 @@ static void cold_walk(void)
 
 static void trees(void)
 {
-	double cold[3], second[3], other[3], before, after;
+	double cold[MAX_TREE_ROUNDS], second[MAX_TREE_ROUNDS], other[MAX_TREE_ROUNDS], before, after;
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < tree_rounds; i++) {
 		drop_caches("3");
 		before = meminfo("Cached");
 		cold[i] = read_tree(MNT_A);
@@ -294,12 +308,85 @@ static void trees(void)
 		settle();
 		after = meminfo("Cached");
 	}
-	result("cold-read", median(cold, 3));
-	result("second-read", median(second, 3));
-	result("other-image-read", median(other, 3));
+	result("cold-read", median(cold, tree_rounds));
+	result("second-read", median(second, tree_rounds));
+	result("other-image-read", median(other, tree_rounds));
 	result("cached", after - before);
 	drop_caches("2");
 	result("cached-after-reclaim", meminfo("Cached") - before);
+}
+
+/* One tree alone, from nothing: what a process waits for. */
+static void cold_tree(void)
+{
+	double times[MAX_TREE_ROUNDS];
+
+	for (int i = 0; i < tree_rounds; i++) {
+		drop_caches("3");
+		times[i] = read_tree(MNT_A);
+	}
+	result("cold-tree", median(times, tree_rounds));
+}
+
+static double file_bytes;
+
+static void count_pages(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		err(1, "%s", path);
+	file_bytes += (st.st_size + BLOCK - 1) / BLOCK * BLOCK;
+}
+
+/* Memory that reading a tree takes beyond the pages of its files; its inodes and names are there before. */
+static void held(void)
+{
+	double before, taken;
+
+	drop_caches("3");
+	file_bytes = 0;
+	walk(MNT_A, count_pages);
+	settle();
+	before = meminfo("MemFree");
+	read_tree(MNT_A);
+	settle();
+	taken = before - meminfo("MemFree");
+	result("file-pages", file_bytes / 1024);
+	result("held", taken - file_bytes / 1024);
+}
+
+/* The longest regular file of a tree: random reads then meet few extents twice. */
+static char longest[PATH_MAX];
+static off_t longest_size;
+
+static void find_longest(const char *path)
+{
+	struct stat st;
+
+	if (!stat(path, &st) && st.st_size > longest_size) {
+		longest_size = st.st_size;
+		strcpy(longest, path);
+	}
+}
+
+static void random_reads(void)
+{
+	unsigned long seed = 1;
+	double start;
+	int fd;
+
+	walk(MNT_A, find_longest);
+	drop_caches("3");
+	fd = open_file(longest, 0);
+	start = now();
+	for (int i = 0; i < RANDOM_READS; i++) {
+		seed = seed * 6364136223846793005 + 1442695040888963407;
+		if (pread(fd, buffer, BLOCK, (seed >> 33) % (longest_size / BLOCK) * BLOCK) != BLOCK)
+			err(1, "pread %s", longest);
+	}
+	result("random-read", (now() - start) / RANDOM_READS);
+	close(fd);
 }
 
 int main(int argc, char **argv)
@@ -307,11 +394,16 @@ int main(int argc, char **argv)
 	char path[PATH_MAX];
 	int fd;
 
-	if (argc != 6 && argc != 7)
-		errx(2, "usage: measure LABEL OPTIONS DEVICE-A DEVICE-B FILE [METRIC]");
+	if (argc > 2 && !strcmp(argv[1], "-r")) {
+		tree_rounds = atoi(argv[2]);
+		argv += 2;
+		argc -= 2;
+	}
+	if (argc < 6 || tree_rounds < 1 || tree_rounds > MAX_TREE_ROUNDS)
+		errx(2, "usage: measure [-r ROUNDS] LABEL OPTIONS DEVICE-A DEVICE-B FILE [METRIC]...");
 	label = argv[1];
 	options = argv[2];
-	only = argv[6];
+	only = argv + 6;
 	mkdir(MNT_A, 0755);
 	mkdir(MNT_B, 0755);
 	snprintf(path, sizeof(path), MNT_A "/%s", argv[5]);
@@ -324,6 +416,12 @@ int main(int argc, char **argv)
 		cold_walk();
 	if (wanted("cold-read"))
 		trees();
+	if (named("cold-tree"))
+		cold_tree();
+	if (named("held"))
+		held();
+	if (named("random-read"))
+		random_reads();
 	/* Folios as reading in order makes them, whatever the steps before left behind. */
 	drop_caches("3");
 	read_file(path);

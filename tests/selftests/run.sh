@@ -139,7 +139,7 @@ compare_trees() {
 # --- Programs ---
 
 programs="mount_options mount_refused mount_defects image_stat image_files image_dirs image_xattr image_corrupt share_frames share_mmap share_lifetime
-    share_ops share_inflight share_stacked share_options share_counters share_stress"
+    share_ops share_inflight share_stacked share_options share_counters share_stress zread_corrupt"
 
 # What these expect is what the C driver does.
 as_c="mount_options image_stat image_files image_dirs image_xattr image_corrupt"

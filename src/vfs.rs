@@ -11,9 +11,13 @@ pub(crate) mod anon;
 pub(crate) mod bdi;
 pub(crate) mod bio;
 pub(crate) mod block;
+pub(crate) mod buffer;
+pub(crate) mod claims;
 pub(crate) mod decode;
 pub(crate) mod dir;
+pub(crate) mod fetch;
 pub(crate) mod file;
+pub(crate) mod folios;
 pub(crate) mod inflight;
 pub(crate) mod inode;
 pub(crate) mod inode_ops;
@@ -25,6 +29,7 @@ pub(crate) mod shrinker;
 pub(crate) mod sums;
 pub(crate) mod super_block;
 pub(crate) mod sysfs;
+pub(crate) mod work;
 pub(crate) mod xattr;
 
 /// log2 of the page size.

@@ -197,6 +197,74 @@ void erofs_helper_bio_finish_read(struct bio *bio)
 	bio_put(bio);
 }
 
+/* One bio for memory that may be from vmalloc(), which takes a vector for each page. */
+struct bio *erofs_helper_bio_of_memory(struct block_device *bdev, blk_opf_t op, struct bio_set *set, void *addr,
+				       unsigned int len)
+{
+	struct bio *bio = bio_alloc_bioset(bdev, bio_add_max_vecs(addr, len), op, GFP_NOFS, set);
+
+	if (!is_vmalloc_addr(addr))
+		bio_add_virt_nofail(bio, addr, len);
+	else
+		bio_add_vmalloc(bio, addr, len);
+	return bio;
+}
+
+void *erofs_helper_folio_address(struct folio *folio)
+{
+	return folio_address(folio);
+}
+
+s64 erofs_helper_folio_pos(struct folio *folio)
+{
+	return folio_pos(folio);
+}
+
+struct page *erofs_helper_folio_page(struct folio *folio, size_t n)
+{
+	return folio_page(folio, n);
+}
+
+unsigned int erofs_helper_folio_relock(struct folio *folio, struct address_space *mapping)
+{
+	unsigned int found = EROFS_RELOCK_LOCKED;
+
+	if (folio_lock_killable(folio))
+		return EROFS_RELOCK_KILLED;
+	if (folio->mapping != mapping)
+		found = EROFS_RELOCK_GONE;
+	else if (folio_test_uptodate(folio))
+		found = EROFS_RELOCK_FILLED;
+	if (found != EROFS_RELOCK_LOCKED)
+		folio_unlock(folio);
+	return found;
+}
+
+struct page *erofs_helper_alloc_page(void)
+{
+	return alloc_page(GFP_KERNEL | __GFP_NOWARN);
+}
+
+void erofs_helper_free_page(struct page *page)
+{
+	__free_page(page);
+}
+
+void *erofs_helper_kvmalloc(size_t size, bool must)
+{
+	return kvmalloc(size, must ? GFP_NOFS | __GFP_NOFAIL : GFP_NOFS | __GFP_NOWARN);
+}
+
+void erofs_helper_kvfree(void *addr)
+{
+	kvfree(addr);
+}
+
+unsigned int erofs_helper_online_cpus(void)
+{
+	return num_online_cpus();
+}
+
 void erofs_helper_init_work(struct work_struct *work, work_func_t fn)
 {
 	INIT_WORK(work, fn);
@@ -287,11 +355,6 @@ MODULE_PARM_DESC(deflate_streams, "Most DEFLATE decoders at a time (0: one for e
 unsigned int erofs_helper_zstd_streams;
 module_param_named(zstd_streams, erofs_helper_zstd_streams, uint, 0444);
 MODULE_PARM_DESC(zstd_streams, "Most Zstandard decoders at a time (0: one for each CPU)");
-
-unsigned int erofs_helper_online_cpus(void)
-{
-	return num_online_cpus();
-}
 
 unsigned int erofs_helper_noio_save(void)
 {

@@ -33,6 +33,7 @@
 #include <linux/statfs.h>
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
+#include <linux/vmalloc.h>
 #include <linux/workqueue.h>
 #include <linux/xattr.h>
 #include <linux/xxhash.h>
@@ -49,6 +50,9 @@ enum {
 	EROFS_C_FS_REQUIRES_DEV = FS_REQUIRES_DEV,
 	EROFS_C_FS_ALLOW_IDMAP = FS_ALLOW_IDMAP,
 	EROFS_C_BIOSET_NEED_BVECS = BIOSET_NEED_BVECS,
+	EROFS_C_AOP_TRUNCATED_PAGE = AOP_TRUNCATED_PAGE,
+	EROFS_C_REQ_READ = REQ_OP_READ,
+	EROFS_C_REQ_RAHEAD = REQ_RAHEAD,
 	EROFS_C_ATTR_COMPRESSED = STATX_ATTR_COMPRESSED,
 	EROFS_C_ATTR_IMMUTABLE = STATX_ATTR_IMMUTABLE,
 	EROFS_C_STATX_DIOALIGN = STATX_DIOALIGN,
@@ -114,6 +118,24 @@ u64 erofs_helper_bdev_bytes(struct block_device *bdev);
 u32 erofs_helper_dma_align(struct block_device *bdev);
 u32 erofs_helper_logical_block_size(struct block_device *bdev);
 void erofs_helper_bio_finish_read(struct bio *bio);
+struct bio *erofs_helper_bio_of_memory(struct block_device *bdev, blk_opf_t op, struct bio_set *set, void *addr,
+				       unsigned int len);
+void *erofs_helper_folio_address(struct folio *folio);
+s64 erofs_helper_folio_pos(struct folio *folio);
+struct page *erofs_helper_folio_page(struct folio *folio, size_t n);
+/* What erofs_helper_folio_relock() finds: the folio is locked again in the last case only. */
+enum {
+	EROFS_RELOCK_KILLED,
+	EROFS_RELOCK_FILLED,
+	EROFS_RELOCK_GONE,
+	EROFS_RELOCK_LOCKED,
+};
+unsigned int erofs_helper_folio_relock(struct folio *folio, struct address_space *mapping);
+struct page *erofs_helper_alloc_page(void);
+void erofs_helper_free_page(struct page *page);
+void *erofs_helper_kvmalloc(size_t size, bool must);
+void erofs_helper_kvfree(void *addr);
+unsigned int erofs_helper_online_cpus(void);
 void erofs_helper_init_work(struct work_struct *work, work_func_t fn);
 bool erofs_helper_queue_work(struct workqueue_struct *wq, struct work_struct *work);
 struct workqueue_struct *erofs_helper_alloc_workqueue(void);
@@ -139,7 +161,6 @@ void erofs_helper_kfree(void *p);
 extern unsigned int erofs_helper_lzma_streams;
 extern unsigned int erofs_helper_deflate_streams;
 extern unsigned int erofs_helper_zstd_streams;
-unsigned int erofs_helper_online_cpus(void);
 unsigned int erofs_helper_noio_save(void);
 void erofs_helper_noio_restore(unsigned int flags);
 static const unsigned long EROFS_C_SHRINK_STOP = SHRINK_STOP;

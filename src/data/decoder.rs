@@ -8,8 +8,6 @@
 //!
 //! The lock is a leaf, and nothing is allocated or freed under it: memory reclaim takes it too.
 
-#![expect(dead_code, reason = "nothing decodes yet")]
-
 use crate::format::compress::Algorithm;
 use crate::vfs::{
     decode::{
@@ -20,7 +18,8 @@ use crate::vfs::{
         Lzma,
         Zstd, //
     },
-    shrinker::Cache, //
+    shrinker::Cache,
+    work, //
 };
 use core::mem;
 use kernel::{
@@ -65,7 +64,7 @@ struct Pool<D> {
 impl<D: Decoder> Pool<D> {
     fn new(algorithm: Algorithm) -> impl PinInit<Self> {
         let limit = match decode::limit(algorithm) {
-            0 => decode::online_cpus(),
+            0 => work::cpus(),
             // Decoders do not sleep: more would only take memory.
             wish => wish.min(nr_cpu_ids()),
         };

@@ -7,11 +7,12 @@
 //! C header: [`include/linux/bio.h`](srctree/include/linux/bio.h)
 
 use crate::bindings;
-use crate::vfs::inflight::Running;
-use core::{
-    cell::UnsafeCell,
-    mem::offset_of, //
+use crate::vfs::{
+    block::BlockDevice,
+    inflight::Running,
+    work, //
 };
+use core::mem::offset_of;
 use kernel::{
     error::to_result,
     prelude::*,
@@ -25,19 +26,13 @@ struct ReadBio {
     bio: bindings::bio,
 }
 
-/// What all mounts share.
-struct Pool {
-    bios: Opaque<bindings::bio_set>,
-    queue: UnsafeCell<*mut bindings::workqueue_struct>,
-}
+/// Where all bios come from.
+struct Pool(Opaque<bindings::bio_set>);
 
 // SAFETY: Set up and torn down while no filesystem is registered; in between C code locks what it changes.
 unsafe impl Sync for Pool {}
 
-static POOL: Pool = Pool {
-    bios: Opaque::zeroed(),
-    queue: UnsafeCell::new(core::ptr::null_mut()),
-};
+static POOL: Pool = Pool(Opaque::zeroed());
 
 /// Keeps bios available until dropped.
 pub(crate) struct PoolRegistration(());
@@ -47,43 +42,29 @@ impl PoolRegistration {
     pub(crate) fn new() -> Result<Self> {
         // Enough for one read of each of a few tasks to go on when memory is short.
         const RESERVE: c_uint = 16;
-        // SAFETY: Makes a workqueue.
-        let queue = unsafe { bindings::erofs_helper_alloc_workqueue() };
-        if queue.is_null() {
-            return Err(ENOMEM);
-        }
         // SAFETY: The set is zeroed, and nobody uses it yet.
-        let made = to_result(unsafe {
+        to_result(unsafe {
             bindings::bioset_init(
-                POOL.bios.get(),
+                POOL.0.get(),
                 RESERVE,
                 offset_of!(ReadBio, bio) as c_uint,
                 bindings::EROFS_C_BIOSET_NEED_BVECS as c_int,
             )
-        });
-        if let Err(e) = made {
-            // SAFETY: Made above, and unused.
-            unsafe { bindings::destroy_workqueue(queue) };
-            return Err(e);
-        }
-        // SAFETY: Nobody uses the pool yet.
-        unsafe { *POOL.queue.get() = queue };
+        })?;
         Ok(Self(()))
     }
 }
 
 impl Drop for PoolRegistration {
     fn drop(&mut self) {
-        // SAFETY: No filesystem is registered any more, so nothing is queued after this.
-        unsafe { bindings::destroy_workqueue(*POOL.queue.get()) };
         // SAFETY: All bios have come back: each held its mount.
-        unsafe { bindings::bioset_exit(POOL.bios.get()) };
+        unsafe { bindings::bioset_exit(POOL.0.get()) };
     }
 }
 
 /// The set that bios for [`submit_read`] come from.
 pub(super) fn read_bios() -> *mut bindings::bio_set {
-    POOL.bios.get()
+    POOL.0.get()
 }
 
 /// Submits the bio of a buffered read; `running` ends when its folios are done.
@@ -121,7 +102,7 @@ unsafe extern "C" fn end_read(bio: *mut bindings::bio) {
     // SAFETY: The room is ours, and unused so far.
     unsafe { bindings::erofs_helper_init_work(work, Some(fail_read)) };
     // SAFETY: The work stays until it has run: it ends with the bio.
-    unsafe { bindings::erofs_helper_queue_work(*POOL.queue.get(), work) };
+    unsafe { work::queue(work) };
 }
 
 /// Ends a failed read, on the workqueue.
@@ -148,4 +129,65 @@ unsafe fn finish(bio: *mut bindings::bio) {
     // SAFETY: By the contract.
     unsafe { bindings::erofs_helper_bio_finish_read(bio) };
     drop(running);
+}
+
+/// Bytes of a device.
+pub(super) struct Range {
+    pub(super) device: BlockDevice,
+    /// A multiple of the device's blocks, as the length is.
+    pub(super) addr: u64,
+    pub(super) len: usize,
+}
+
+/// Starts reading `from` into memory at `to`, for `private`; `ended` is called with the bio when it is over, even
+/// before this returns, and takes the result by [`take_result`]. `ahead`: nobody waits for it.
+///
+/// # Safety
+///
+/// The memory must be from [`Buffer`](super::buffer::Buffer), or contiguous, and stay until then. The device must stay
+/// usable until then.
+pub(super) unsafe fn read(
+    from: &Range,
+    to: *mut u8,
+    ahead: bool,
+    private: *mut c_void,
+    ended: unsafe extern "C" fn(*mut bindings::bio),
+) {
+    let op = match ahead {
+        true => bindings::EROFS_C_REQ_READ | bindings::EROFS_C_REQ_RAHEAD,
+        false => bindings::EROFS_C_REQ_READ,
+    };
+    // SAFETY: The memory is the caller's; the set does not fail where one may sleep.
+    let bio = unsafe {
+        bindings::erofs_helper_bio_of_memory(
+            from.device.as_raw(),
+            op,
+            POOL.0.get(),
+            to.cast(),
+            from.len as c_uint,
+        )
+    };
+    // SAFETY: The bio is not submitted yet: it is ours.
+    unsafe { (*bio).bi_iter.bi_sector = from.addr >> 9 };
+    // SAFETY: As above.
+    unsafe { (*bio).bi_private = private };
+    // SAFETY: As above.
+    unsafe { (*bio).bi_end_io = Some(ended) };
+    // SAFETY: All is set; it belongs to the block layer from here on.
+    unsafe { bindings::submit_bio(bio) };
+}
+
+/// The private pointer of a read that has ended, and whether it went well; the bio is used up.
+///
+/// # Safety
+///
+/// `bio` must have been started by [`read`], and be completed.
+pub(super) unsafe fn take_result(bio: *mut bindings::bio) -> (*mut c_void, bool) {
+    // SAFETY: A completed bio is its submitter's.
+    let private = unsafe { (*bio).bi_private };
+    // SAFETY: As above.
+    let ok = unsafe { (*bio).bi_status } == 0;
+    // SAFETY: Gives it back to its set.
+    unsafe { bindings::bio_put(bio) };
+    (private, ok)
 }

@@ -121,9 +121,3 @@ pub(crate) fn limit(algorithm: Algorithm) -> u32 {
         Algorithm::Zstd => unsafe { bindings::erofs_helper_zstd_streams },
     }
 }
-
-/// The number of CPUs that run.
-pub(crate) fn online_cpus() -> u32 {
-    // SAFETY: Reads a counter.
-    unsafe { bindings::erofs_helper_online_cpus() }
-}

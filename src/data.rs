@@ -5,8 +5,11 @@
 //! A [`File`](file::File) is what reading needs of an inode: the volume it lies on and the copy of its body. It says
 //! where extents are; iomap and the block layer do the rest. Nothing here knows who shares the pages that are filled.
 
+pub(crate) mod compressed;
 pub(crate) mod content;
 pub(crate) mod decoder;
 pub(crate) mod file;
+pub(crate) mod leftovers;
 pub(crate) mod meta;
+pub(crate) mod policy;
 pub(crate) mod volume;

@@ -32,6 +32,14 @@ pub(crate) trait Source {
     ///
     /// A range that leaves the space is for the implementor to refuse, like a read that fails.
     fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<()>;
+
+    /// The `N` bytes from `pos` on.
+    #[inline(always)]
+    fn array<const N: usize>(&mut self, pos: u64) -> Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.read(pos, &mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 /// What a fault amounts to, for the one who asked.

@@ -10,7 +10,11 @@ mod options;
 mod super_ops;
 mod xattr;
 
-use crate::data::volume::Volume;
+use crate::data::{
+    decoder::Decoders,
+    leftovers::Leftovers,
+    volume::Volume, //
+};
 use crate::format::xattr::Prefix;
 use crate::share::{
     domain::{
@@ -38,7 +42,8 @@ use kernel::{
             Relaxed, //
         },
         Arc,
-        Mutex, //
+        Mutex,
+        SetOnce, //
     }, //
 };
 
@@ -49,6 +54,10 @@ static INODES: InodeCache<Erofs> = InodeCache::new();
 
 /// What all mounts share.
 pub(crate) struct Module {
+    /// What decodes.
+    pub(crate) decoders: Arc<Decoders>,
+    /// What was decoded and not used.
+    pub(crate) leftovers: Arc<Leftovers>,
     /// Domains of page-cache sharing.
     pub(crate) domains: Arc<Domains>,
     /// /sys/fs/erofs
@@ -59,11 +68,10 @@ pub(crate) struct Module {
 #[pin_data]
 pub(crate) struct Image {
     volume: Arc<Volume>,
-    /// Long prefixes of xattr names, by their index.
-    prefixes: KVec<Prefix>,
+    /// Long prefixes of xattr names, by their index; set while mounting.
+    prefixes: SetOnce<KVec<Prefix>>,
     /// Whether `user.` xattrs are shown.
     user_xattr: Atomic<i32>,
-    cache_strategy: Atomic<i32>,
     /// The place in a domain, of a mount that shares.
     sharing: Option<Membership>,
     /// The mount's directory in sysfs, from mount to unmount.
@@ -81,6 +89,11 @@ struct Shown {
 }
 
 impl Image {
+    /// Long prefixes of xattr names, by their index.
+    fn prefixes(&self) -> &[Prefix] {
+        self.prefixes.as_ref().map_or(&[], |prefixes| prefixes)
+    }
+
     /// Shows the numbers of sharing, once there is something to be counted.
     fn show_sharing(&self, sharing: &Membership) {
         if self.shows_sharing.load(Relaxed) || self.shows_sharing.xchg(true, Relaxed) {

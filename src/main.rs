@@ -15,7 +15,10 @@ mod image;
 mod share;
 mod vfs;
 
-use data::decoder::Decoders;
+use data::{
+    decoder::Decoders,
+    leftovers::Leftovers, //
+};
 use image::Erofs;
 use kernel::{
     prelude::*,
@@ -37,7 +40,8 @@ use vfs::{
     sysfs::{
         Dir,
         Numbers, //
-    }, //
+    },
+    work, //
 };
 
 module! {
@@ -57,8 +61,16 @@ struct ErofsModule {
     _numbers: Numbers<Arc<Domains>>,
     _sysfs: Arc<Dir>,
     _domains: Arc<Domains>,
+    _memory: Memory,
+}
+
+/// What mounts take their memory from. Dropped from top to bottom.
+struct Memory {
     _inodes: InodeCacheRegistration<Erofs>,
+    /// Waits for work that is late.
+    _work: work::Registration,
     _bios: PoolRegistration,
+    _leftovers: Shrinker<Leftovers>,
     _decoders: Shrinker<Decoders>,
 }
 
@@ -66,24 +78,29 @@ impl InPlaceModule for ErofsModule {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         let parts = move || {
             let decoders = Decoders::new()?;
-            let shrinker = Shrinker::new(c"erofs-decoders", decoders)?;
-            let bios = PoolRegistration::new()?;
-            let inodes = InodeCache::<Erofs>::create(c"erofs_inode")?;
+            let leftovers = Leftovers::new()?;
+            let memory = Memory {
+                _decoders: Shrinker::new(c"erofs-decoders", decoders.clone())?,
+                _leftovers: Shrinker::new(c"erofs-leftovers", leftovers.clone())?,
+                _bios: PoolRegistration::new()?,
+                _work: work::Registration::new()?,
+                _inodes: InodeCache::<Erofs>::create(c"erofs_inode")?,
+            };
             let domains = Domains::new(module)?;
             let sysfs = Arc::new(Dir::in_fs(c"erofs")?, GFP_KERNEL)?;
             let numbers = stats::show_module(&sysfs, &domains)?;
-            Ok::<_, Error>((shrinker, bios, inodes, domains, sysfs, numbers))
-        };
-        pin_init::pin_init_scope(move || {
-            let (shrinker, bios, inodes, domains, sysfs, numbers) = parts()?;
             let shared = image::Module {
+                decoders,
+                leftovers,
                 domains: domains.clone(),
                 sysfs: sysfs.clone(),
             };
+            Ok::<_, Error>((memory, domains, sysfs, numbers, shared))
+        };
+        pin_init::pin_init_scope(move || {
+            let (memory, domains, sysfs, numbers, shared) = parts()?;
             Ok(try_pin_init!(Self {
-                _decoders: shrinker,
-                _bios: bios,
-                _inodes: inodes,
+                _memory: memory,
                 _domains: domains,
                 _sysfs: sysfs,
                 _numbers: numbers,

@@ -2,7 +2,8 @@
 
 //! The content of a directory, read as metadata.
 //!
-//! It is read through the device's page cache: a directory needs no pages of its own.
+//! It is read where it lies, through the page cache of the device or of the metabox: a directory needs no pages of its
+//! own, unless its content has to be decoded.
 
 use super::file::File;
 use crate::format::{
@@ -18,46 +19,67 @@ use crate::vfs::page_cache::{
     View, //
 };
 
+/// Where bytes are cached: in which pages, and at which position.
+type Cached<'a> = (&'a Mapping, u64);
+
 /// The bytes of a directory.
 pub(crate) struct Content<'a> {
     file: File<'a>,
-    /// Where on the device all of it lies, if it is one run.
-    run: Option<u64>,
+    /// Where all of it lies, if it is one run.
+    run: Option<Cached<'a>>,
 }
 
 impl<'a> Content<'a> {
-    /// The content of `file`.
+    /// The content of `file`; `own` are the pages of its inode.
     #[inline]
-    pub(crate) fn new(file: File<'a>) -> Self {
+    pub(crate) fn new(file: File<'a>, own: &'a Mapping) -> Self {
         let volume = file.volume;
-        // Mostly it is one; else each block is looked for.
-        let run = map::whole(&volume.sb, file.body, file.size)
-            .and_then(|addr| volume.locate(addr).ok())
-            .map(|(addr, _)| addr);
+        let run = match (file.is_compressed(), file.nid.in_metabox()) {
+            (true, _) => Some((own, 0)),
+            (false, true) => None,
+            // Mostly it is one; else each block is looked for.
+            (false, false) => map::whole(&volume.sb, file.body, file.size)
+                .and_then(|addr| volume.locate(addr).ok())
+                .map(|(addr, _)| (volume.device_mapping(), addr)),
+        };
         Self { file, run }
     }
 
-    /// Where the bytes from `pos` on are cached: the mapping, the byte's position there, and how many there are.
-    pub(crate) fn cached(&self, pos: u64) -> Option<(&'a Mapping, u64, u64)> {
-        let (addr, len) = self.locate(pos).ok()??;
-        Some((self.file.volume.device_mapping(), addr, len))
+    /// Where the bytes from `pos` on are cached, and how many there are.
+    pub(crate) fn cached(&self, pos: u64) -> Option<(Cached<'a>, u64)> {
+        match self.run {
+            Some((mapping, addr)) => {
+                let left = self.file.size.checked_sub(pos)?;
+                Some(((mapping, addr.wrapping_add(pos)), left))
+            }
+            None => self.locate(pos).ok()?,
+        }
     }
 
-    /// Where byte `pos` lies on the device, and how many bytes follow there, it included; `None` for a hole.
-    fn locate(&self, pos: u64) -> format::Result<Option<(u64, u64)>> {
+    /// Where byte `pos` is cached, and how many bytes follow there, it included; `None` for a hole.
+    fn locate(&self, pos: u64) -> format::Result<Option<(Cached<'a>, u64)>> {
         let File {
-            volume, body, size, ..
+            volume,
+            nid,
+            body,
+            size,
         } = self.file;
         let rest = size.checked_sub(pos).filter(|&rest| rest > 0).ok_or(ODD)?;
-        let extent = map::map(&mut volume.meta(), &volume.sb, body, size, pos, rest)?;
+        let extent = map::map(&mut self.file.meta(), &volume.sb, body, size, pos, rest)?;
         let skip = pos.checked_sub(extent.pos).ok_or(ODD)?;
         let len = extent.len.saturating_sub(skip).min(rest);
+        let on_device = |addr: u64| {
+            let (addr, _) = volume.locate(addr.checked_add(skip).ok_or(ODD)?)?;
+            Ok(Some(((volume.device_mapping(), addr), len)))
+        };
         match extent.place {
             Place::Hole => Ok(None),
-            Place::Device { addr, .. } | Place::Inline { addr } => {
-                let (addr, _) = volume.locate(addr.checked_add(skip).ok_or(ODD)?)?;
-                Ok(Some((addr, len)))
+            Place::Inline { addr } if nid.in_metabox() => {
+                let addr = addr.checked_add(skip).ok_or(ODD)?;
+                let metabox = volume.metabox_mapping().ok_or(ODD)?;
+                Ok(Some(((metabox, addr), len)))
             }
+            Place::Device { addr, .. } | Place::Inline { addr } => on_device(addr),
         }
     }
 }
@@ -70,15 +92,15 @@ impl dir::Blocks for Content<'_> {
 
     #[inline]
     fn block(&mut self, pos: u64, len: u32) -> format::Result<View> {
-        let addr = match self.run {
+        let (mapping, addr) = match self.run {
             // All of it, so also this block, ends below 2^64.
-            Some(run) => run.wrapping_add(pos),
+            Some((mapping, run)) => (mapping, run.wrapping_add(pos)),
             None => match self.locate(pos)? {
-                Some((addr, there)) if there >= len.into() => addr,
+                Some((cached, there)) if there >= len.into() => cached,
                 _ => return Err(ODD),
             },
         };
-        let view = self.file.volume.device_mapping().view(addr, len);
+        let view = mapping.view(addr, len);
         view.map_err(|e| format::Error::os(e.to_errno().wrapping_neg(), "cannot read directory"))
     }
 }

@@ -2,13 +2,22 @@
 
 //! The extents of a file.
 
-use super::volume::{
-    errno,
-    Volume,
-    BEYOND, //
+use super::{
+    compressed,
+    meta::Meta,
+    volume::{
+        errno,
+        Volume,
+        BEYOND, //
+    }, //
 };
 use crate::format::{
     self,
+    compress::{
+        Index,
+        Space,
+        Stored, //
+    },
     inode::{
         Body,
         Layout,
@@ -17,6 +26,7 @@ use crate::format::{
     map, //
 };
 use crate::vfs::{
+    folios::FolioRun,
     inflight::Running,
     iomap::{
         Extent,
@@ -25,14 +35,18 @@ use crate::vfs::{
         Purpose, //
     }, //
 };
-use kernel::prelude::*;
+use core::ops::Range;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 
 /// What reading needs of an inode.
 #[derive(Clone, Copy)]
 pub(crate) struct File<'a> {
     /// Where the inode lies.
-    pub(crate) volume: &'a Volume,
-    /// For the log.
+    pub(crate) volume: &'a Arc<Volume>,
+    /// Its number: for the log, and for what is kept of it.
     pub(crate) nid: Nid,
     /// Where its bytes are.
     pub(crate) body: &'a Body,
@@ -40,13 +54,15 @@ pub(crate) struct File<'a> {
     pub(crate) size: u64,
 }
 
-impl File<'_> {
-    /// Refuses files that this driver cannot read yet.
-    pub(crate) fn check_readable(&self) -> Result {
-        match self.body.layout {
-            Layout::Compressed { .. } => Err(EOPNOTSUPP),
-            _ => Ok(()),
-        }
+impl<'a> File<'a> {
+    /// Whether its bytes have to be decoded.
+    pub(crate) fn is_compressed(&self) -> bool {
+        matches!(self.body.layout, Layout::Compressed { .. })
+    }
+
+    /// Reads the space that the inode lies in.
+    pub(crate) fn meta(&self) -> Meta<'a> {
+        self.volume.meta_of(self.nid)
     }
 
     /// The extent that holds byte `pos`, as far as the device goes.
@@ -55,7 +71,7 @@ impl File<'_> {
         let sb = &volume.sb;
         let found = match map::flat(sb, self.body, self.size, pos, len)? {
             Some(found) => found,
-            None => map::map(&mut volume.meta(), sb, self.body, self.size, pos, len)?,
+            None => map::map(&mut self.meta(), sb, self.body, self.size, pos, len)?,
         };
         let mut len = found.len;
         let place = match found.place {
@@ -75,10 +91,13 @@ impl File<'_> {
                 Place::Device(volume.device(), addr)
             }
             map::Place::Inline { addr } => {
-                let (place, _) = volume.locate(addr)?;
+                let place = match self.nid.in_metabox() {
+                    true => addr,
+                    false => volume.locate(addr)?.0,
+                };
                 let page = match purpose {
                     Purpose::Report => None,
-                    Purpose::Read | Purpose::ReadAhead => Some(volume.meta().into_page(addr)?),
+                    _ => Some(self.meta().into_page(addr)?),
                 };
                 Place::Inline(volume.device(), place, page)
             }
@@ -89,14 +108,48 @@ impl File<'_> {
             place,
         })
     }
+
+    /// As [`Self::find`], for a compressed file.
+    fn find_encoded(&self, pos: u64, purpose: Purpose) -> format::Result<Extent> {
+        let sb = &self.volume.sb;
+        if purpose != Purpose::Report {
+            return Ok(Extent {
+                pos: 0,
+                // The last block is filled as a whole.
+                len: sb.block.size().saturating_mul(sb.block.count(self.size)),
+                place: Place::Encoded(None),
+            });
+        }
+        let mut meta = self.meta();
+        let index = Index::read(&mut meta, sb, self.body, self.size)?;
+        let found = index.extent(&mut meta, sb, pos)?;
+        let place = match found.stored {
+            Stored::Hole => Place::Hole,
+            Stored::Fragment { .. } => Place::Encoded(None),
+            Stored::Encoded { run, .. } | Stored::Plain { run, .. } => {
+                Place::Encoded(match run.space {
+                    Space::Device => Some(self.volume.locate(run.addr)?.0),
+                    Space::Inode => None,
+                })
+            }
+        };
+        Ok(Extent {
+            pos: found.pos,
+            len: found.len,
+            place,
+        })
+    }
 }
 
 impl Extents for File<'_> {
     fn extent(&self, pos: u64, len: u64, purpose: Purpose) -> Result<Extent> {
-        self.check_readable()?;
-        self.find(pos, len, purpose).map_err(|fault| match purpose {
-            Purpose::ReadAhead => errno(&fault),
-            Purpose::Read | Purpose::Report => self.volume.report(self.nid, fault),
+        let found = match self.is_compressed() {
+            true => self.find_encoded(pos, purpose),
+            false => self.find(pos, len, purpose),
+        };
+        found.map_err(|fault| match purpose.is_awaited() {
+            true => self.volume.report(self.nid, fault),
+            false => errno(&fault),
         })
     }
 
@@ -106,5 +159,17 @@ impl Extents for File<'_> {
 
     fn begin_io(&self) -> Running {
         self.volume.begin()
+    }
+
+    fn encoded(&self) -> bool {
+        self.is_compressed()
+    }
+
+    fn decode(&self, run: FolioRun, purpose: Purpose) -> Result {
+        compressed::read(self, run, purpose)
+    }
+
+    fn whole(&self, range: Range<u64>, purpose: Purpose) -> Range<u64> {
+        compressed::whole(self, range, purpose)
     }
 }

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The bytes of an image, read through the page cache of its device.
+//! The bytes of an image, or of its metabox, read through the page cache.
 
 use crate::format::{
     self,
     Source, //
 };
-use crate::vfs::{
-    block::BlockDevice,
-    page_cache::{
-        HeldPage,
-        Window, //
-    }, //
+use crate::vfs::page_cache::{
+    HeldPage,
+    Mapping,
+    Window, //
 };
 use kernel::prelude::*;
 
@@ -19,9 +17,9 @@ use kernel::prelude::*;
 pub(crate) struct Meta<'a>(Window<'a>);
 
 impl<'a> Meta<'a> {
-    /// The `len` bytes of `device` from `base` on.
-    pub(crate) fn new(device: &'a BlockDevice, base: u64, len: u64) -> Self {
-        Self(Window::new(device.mapping(), base, len))
+    /// The `len` bytes of `mapping` from `base` on.
+    pub(crate) fn new(mapping: &'a Mapping, base: u64, len: u64) -> Self {
+        Self(Window::new(mapping, base, len))
     }
 
     /// The page that holds byte `pos`, and the byte's offset in it.

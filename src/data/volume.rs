@@ -2,7 +2,13 @@
 
 //! What an image lies on: its device, and what the superblock says of it.
 
-use super::meta::Meta;
+use super::{
+    compressed::Packed,
+    decoder::Reservation,
+    leftovers::Leftovers,
+    meta::Meta,
+    policy::Policy, //
+};
 use crate::format::{
     self,
     inode::Nid,
@@ -14,16 +20,28 @@ use crate::vfs::{
         Inflight,
         Running, //
     },
+    inode::Held,
     log::Log,
     page_cache::Mapping, //
 };
 use kernel::{
     prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        SetOnce, //
     }, //
 };
+
+/// What a volume has of the module and of its mount.
+pub(crate) struct Shared {
+    pub(crate) decoders: Reservation,
+    pub(crate) leftovers: Arc<Leftovers>,
+    pub(crate) policy: Policy,
+}
 
 /// The device of a mounted image.
 ///
@@ -31,8 +49,20 @@ use kernel::{
 /// or while a [`Running`] is held.
 #[pin_data]
 pub(crate) struct Volume {
+    /// What no other volume has or had.
+    pub(crate) id: u64,
     /// The image's superblock.
     pub(crate) sb: Superblock,
+    /// The right to decode what the image declares.
+    pub(crate) decoders: Reservation,
+    /// What was decoded and not used.
+    pub(crate) leftovers: Arc<Leftovers>,
+    /// How the mount wants things to be done.
+    pub(crate) policy: Policy,
+    /// The file that has the others' fragments, if there is one; set while mounting.
+    packed: SetOnce<Packed>,
+    /// The inode that has other inodes, as [`Self::packed`].
+    metabox: SetOnce<Held>,
     device: BlockDevice,
     /// Where the image starts on the device, in bytes.
     base: u64,
@@ -54,10 +84,18 @@ impl Volume {
         device: BlockDevice,
         base: u64,
         name: &CStr,
+        shared: Shared,
     ) -> impl PinInit<Self> + use<> {
+        static LAST: Atomic<u64> = Atomic::new(0);
         let log = Log::new(name);
         pin_init!(Self {
+            id: LAST.fetch_add(1, Relaxed),
             sb,
+            decoders: shared.decoders,
+            leftovers: shared.leftovers,
+            policy: shared.policy,
+            packed: SetOnce::new(),
+            metabox: SetOnce::new(),
             device,
             base,
             len: device.len().saturating_sub(*base),
@@ -65,6 +103,21 @@ impl Volume {
             reported: Atomic::new(0),
             inflight <- Inflight::new(),
         })
+    }
+
+    /// Names the file that has the others' fragments.
+    pub(crate) fn set_packed(&self, packed: Packed) {
+        self.packed.populate(packed);
+    }
+
+    /// The file that has the others' fragments.
+    pub(super) fn packed(&self) -> Option<&Packed> {
+        self.packed.as_ref()
+    }
+
+    /// Names the inode that has other inodes.
+    pub(crate) fn set_metabox(&self, metabox: Held) {
+        self.metabox.populate(metabox);
     }
 
     /// The device.
@@ -83,9 +136,31 @@ impl Volume {
         self.device.mapping()
     }
 
-    /// Reads the metadata of the image.
+    /// Reads the image's bytes on the device.
     pub(crate) fn meta(&self) -> Meta<'_> {
-        Meta::new(&self.device, self.base, self.len)
+        Meta::new(self.device.mapping(), self.base, self.len)
+    }
+
+    /// The metabox's page cache, if there is one.
+    pub(crate) fn metabox_mapping(&self) -> Option<&Mapping> {
+        Some(self.metabox.as_ref()?.mapping())
+    }
+
+    /// Reads the bytes of the metabox; there are none where it is missing.
+    pub(crate) fn metabox(&self) -> Meta<'_> {
+        match self.metabox.as_ref() {
+            Some(metabox) => Meta::new(metabox.mapping(), 0, metabox.size()),
+            None => Meta::new(self.device.mapping(), 0, 0),
+        }
+    }
+
+    /// Reads the space that inode `nid` lies in.
+    #[inline]
+    pub(crate) fn meta_of(&self, nid: Nid) -> Meta<'_> {
+        match nid.in_metabox() {
+            true => self.metabox(),
+            false => self.meta(),
+        }
     }
 
     /// Keeps the device usable. The caller holds an inode of the mount, or the lock under which members leave.
@@ -93,9 +168,13 @@ impl Volume {
         self.inflight.begin()
     }
 
-    /// Waits for all that uses the device. No member may be left.
+    /// Waits for all that uses the device, and gives up what is kept for it. No member may be left.
     pub(crate) fn drain(&self) {
         self.inflight.drain();
+        self.leftovers.forget(self.id);
+        if let Some(metabox) = self.metabox.as_ref() {
+            metabox.release();
+        }
     }
 
     /// Turns a fault of the image into an errno, and logs it where it is one for the log.

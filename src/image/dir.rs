@@ -46,8 +46,13 @@ impl InodeOps for Erofs {
     fn lookup(dir: &Inode<Self>, name: &[u8]) -> Result<Option<ARef<Inode<Self>>>> {
         let file = inode::file(dir);
         let bits = file.volume.sb.block;
-        let found = dir::lookup(&mut Content::new(file), file.size, bits, name)
-            .map_err(|fault| file.volume.report(file.nid, fault))?;
+        let found = dir::lookup(
+            &mut Content::new(file, dir.own_pages()),
+            file.size,
+            bits,
+            name,
+        )
+        .map_err(|fault| file.volume.report(file.nid, fault))?;
         match found {
             Some(entry) => inode::get(dir.super_block(), entry.nid).map(Some),
             None => Ok(None),
@@ -68,7 +73,7 @@ impl DirOps for Erofs {
     fn iterate(dir: &Inode<Self>, out: &mut DirEmitter<'_>) -> Result {
         let file = inode::file(dir);
         let sb = &file.volume.sb;
-        let mut content = Content::new(file);
+        let mut content = Content::new(file, dir.own_pages());
         let mut emitted = false;
         let mut name: NameBuf = [0; size_of::<NameBuf>()];
         while out.pos() < file.size {
@@ -77,7 +82,7 @@ impl DirOps for Erofs {
             }
             // A small directory is in one page, mostly with its inode.
             if file.size > PAGE_SIZE as u64 {
-                if let Some((mapping, pos, len)) = content.cached(out.pos()) {
+                if let Some(((mapping, pos), len)) = content.cached(out.pos()) {
                     out.read_ahead(mapping, pos, len.min(READ_AHEAD));
                 }
             }

@@ -11,10 +11,12 @@ use super::{
     Erofs, //
 };
 use crate::data::file::File;
-use crate::share::inode::{
-    with_member,
-    Content,
-    SharedFs, //
+use crate::share::{
+    self,
+    inode::{
+        Content,
+        SharedFs, //
+    }, //
 };
 use crate::vfs::{
     address_space::Fill,
@@ -29,14 +31,17 @@ use kernel::{
 
 impl FileOps for Erofs {
     fn open(inode: &Inode<Self>, direct: bool) -> Result {
-        if direct && is_compressed(inode) {
-            return Err(EINVAL);
+        if direct {
+            Self::check_direct(inode)?;
         }
-        share(inode)
+        join(inode)
     }
 
-    fn check_readable(inode: &Inode<Self>) -> Result {
-        inode::file(inode).check_readable()
+    fn check_direct(inode: &Inode<Self>) -> Result {
+        match is_compressed(inode) {
+            true => Err(EINVAL),
+            false => Ok(()),
+        }
     }
 
     fn label(inode: &Inode<Self>) -> [u8; 16] {
@@ -55,13 +60,21 @@ impl FileMap for Erofs {
 impl Fill for Erofs {
     type SharedFs = SharedFs;
 
-    fn with_member(shared: &Inode<SharedFs>, fill: impl FnOnce(&File<'_>) -> Result) -> Result {
-        with_member(shared, fill)
+    fn with_member<R>(
+        shared: &Inode<SharedFs>,
+        not: Option<&File<'_>>,
+        fill: impl FnOnce(&File<'_>) -> Result<R>,
+    ) -> Result<R> {
+        share::inode::with_member(shared, not, fill)
+    }
+
+    fn has_other_member(shared: &Inode<SharedFs>, this: &File<'_>) -> bool {
+        share::inode::has_other_member(shared, this)
     }
 }
 
 /// Lets the file read through shared pages, if it has a fingerprint and its mount shares.
-fn share(inode: &Inode<Erofs>) -> Result {
+fn join(inode: &Inode<Erofs>) -> Result {
     let image = inode.super_block().data();
     let Some(sharing) = &image.sharing else {
         return Ok(());
@@ -71,9 +84,9 @@ fn share(inode: &Inode<Erofs>) -> Result {
         return Ok(());
     }
     let file = inode::file(inode);
-    let fingerprint = match file.check_readable() {
-        Ok(()) if file.size > 0 => xattr::fingerprint(image, &file)?,
-        _ => None,
+    let fingerprint = match file.size {
+        0 => None,
+        _ => xattr::fingerprint(image, &file)?,
     };
     let Some(fingerprint) = fingerprint else {
         node.private.store(true, Relaxed);

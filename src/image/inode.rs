@@ -84,7 +84,7 @@ fn fill(mut new: New<Erofs>, image: &Image, nid: Nid) -> Result<ARef<Inode<Erofs
     let volume = &image.volume;
     let report = |fault| volume.report(nid, fault);
     let sb = &volume.sb;
-    let mut meta = volume.meta();
+    let mut meta = volume.meta_of(nid);
     let raw = inode::Inode::read(&mut meta, sb, nid).map_err(report)?;
     new.set_attributes(&Attributes {
         ino: sb.ino(nid),
@@ -98,21 +98,19 @@ fn fill(mut new: New<Erofs>, image: &Image, nid: Nid) -> Result<ARef<Inode<Erofs
         mtime: raw.mtime,
         mtime_nsec: raw.mtime_nsec,
     })?;
+    let compressed = matches!(raw.body.layout, Layout::Compressed { .. });
     match raw.file_type {
-        FileType::Regular => {
-            let compressed = matches!(raw.body.layout, Layout::Compressed { .. });
-            new.set_regular(image.sharing.is_some() || compressed)
-        }
-        FileType::Directory => new.set_directory(),
+        FileType::Regular => new.set_regular(image.sharing.is_some() || compressed, compressed),
+        FileType::Directory => new.set_directory(compressed),
         FileType::Symlink => match symlink::inline_target(sb, &raw.body, raw.size) {
             Some(pos) => {
                 // At most a block.
                 let mut target = KVec::from_elem(0, usize::try_from(raw.size)?, GFP_KERNEL)?;
                 meta.read(pos, &mut target).map_err(report)?;
                 symlink::check(&target).map_err(report)?;
-                new.set_symlink(Some(&target))?;
+                new.set_symlink(Some(&target), compressed)?;
             }
-            None => new.set_symlink(None)?,
+            None => new.set_symlink(None, compressed)?,
         },
         FileType::Char | FileType::Block | FileType::Fifo | FileType::Socket => {
             new.set_node(raw.rdev.0, raw.rdev.1)

@@ -10,13 +10,21 @@ use super::{
     Shown, //
 };
 use crate::data::{
+    compressed::{
+        Packed,
+        PackedContent, //
+    },
+    decoder::Reservation,
     meta::Meta,
+    policy::Policy,
     volume::{
         self,
         Volume, //
     }, //
 };
 use crate::format::{
+    compress::Algorithm,
+    inode::Nid,
     superblock::{
         Superblock,
         MAGIC, //
@@ -31,7 +39,11 @@ use crate::share::domain::{
     Membership, //
 };
 use crate::vfs::{
-    inode::Inode,
+    decode,
+    inode::{
+        Held,
+        Inode, //
+    },
     mount::{
         MountLog,
         Mountable,
@@ -51,7 +63,8 @@ use kernel::{
             AtomicFlag,
             Relaxed, //
         },
-        Arc, //
+        Arc,
+        SetOnce, //
     }, //
 };
 
@@ -87,8 +100,13 @@ impl Mountable for Erofs {
         sb.set_block_size(u32::try_from(block_size)?)?;
         sb.set_identity(MAGIC, &raw.uuid);
 
+        let shared = volume::Shared {
+            decoders: reserve_decoders(sb.id(), &raw, module, log)?,
+            leftovers: module.leftovers.clone(),
+            policy: Policy::new(options.cache),
+        };
         let volume = Arc::pin_init(
-            Volume::new(raw, sb.block_device(), options.fsoffset, sb.id()),
+            Volume::new(raw, sb.block_device(), options.fsoffset, sb.id(), shared),
             GFP_KERNEL,
         )?;
         if volume.sb.has_48bit() {
@@ -96,7 +114,11 @@ impl Mountable for Erofs {
                 "EXPERIMENTAL 48-bit layout support in use. Use at your own risk!"
             ));
         }
-        let prefixes = read_prefixes(&volume, sb.id(), log)?;
+        if volume.sb.has_metabox() {
+            volume.log.info(fmt!(
+                "EXPERIMENTAL metadata compression support in use. Use at your own risk!"
+            ));
+        }
         let sharing = enter_domain(&volume, options, &module.domains)?;
         let shown = Shown {
             numbers: None,
@@ -105,9 +127,8 @@ impl Mountable for Erofs {
         KBox::pin_init(
             pin_init!(Image {
                 volume,
-                prefixes,
+                prefixes: SetOnce::new(),
                 user_xattr: Atomic::new(i32::from(options.user_xattr)),
-                cache_strategy: Atomic::new(options.cache_strategy),
                 sharing,
                 shown <- new_mutex!(Some(shown), "erofs::Image::shown"),
                 shows_sharing: AtomicFlag::new(false),
@@ -117,16 +138,26 @@ impl Mountable for Erofs {
     }
 
     fn root(sb: &SuperBlock<Self>, log: &mut MountLog<'_>) -> Result<ARef<Inode<Self>>> {
-        let volume = &sb.data().volume;
+        let image = sb.data();
+        let volume = &image.volume;
+        if let Some(nid) = volume.sb.packed_nid {
+            let packed = read_packed(volume, nid);
+            volume.set_packed(packed.inspect_err(|e| tell(log, "packed", nid, *e))?);
+        }
+        if let Some(nid) = volume.sb.metabox_nid {
+            let metabox = super::inode::get(sb, nid);
+            let metabox = metabox.inspect_err(|e| tell(log, "metabox", nid, *e))?;
+            volume.set_metabox(Held::new(metabox));
+        }
         let nid = volume.sb.root_nid;
-        let root = super::inode::get(sb, nid).inspect_err(|e| {
-            // The kernel's log has the fault already.
-            log.tell(fmt!("cannot read root inode @ nid {}: {e:?}", nid.0));
-        })?;
+        let root = super::inode::get(sb, nid).inspect_err(|e| tell(log, "root", nid, *e))?;
         if !super::inode::is_directory(&root) {
             log.refuse(sb.id(), fmt!("rootino(nid {}) is not a directory", nid.0));
             return Err(EINVAL);
         }
+        image
+            .prefixes
+            .populate(read_prefixes(volume, sb.id(), log)?);
         volume
             .log
             .info(fmt!("mounted with root inode @ nid {}.", nid.0));
@@ -138,7 +169,7 @@ impl Mountable for Erofs {
         let given = sb.options();
         Ok(Options {
             user_xattr: image.shows_user_xattrs(),
-            cache_strategy: image.cache_strategy.load(Relaxed),
+            cache: image.volume.policy.cache(),
             fsoffset: given.fsoffset,
             inode_share: given.inode_share,
             domain_id: match &given.domain_id {
@@ -152,7 +183,7 @@ impl Mountable for Erofs {
         let image = sb.data();
         let same = same_for_ever(sb, options)
             && options.user_xattr == image.shows_user_xattrs()
-            && options.cache_strategy == image.cache_strategy.load(Relaxed);
+            && options.cache == image.volume.policy.cache();
         if same {
             return Ok(());
         }
@@ -171,7 +202,7 @@ impl Mountable for Erofs {
         image
             .user_xattr
             .store(i32::from(options.user_xattr), Relaxed);
-        image.cache_strategy.store(options.cache_strategy, Relaxed);
+        image.volume.policy.set_cache(options.cache);
         Ok(())
     }
 }
@@ -200,23 +231,54 @@ fn read_superblock(
 ) -> Result<Superblock> {
     let device = sb.block_device();
     let len = device.len().saturating_sub(fsoffset);
-    let mut meta = Meta::new(&device, fsoffset, len);
+    let mut meta = Meta::new(device.mapping(), fsoffset, len);
     let raw = Superblock::read(&mut meta, PAGE_SIZE as u32, sums::crc32c).map_err(|fault| {
         log.refuse(sb.id(), fmt!("{}", fault.what));
         volume::errno(&fault)
     })?;
-    let missing = match (raw.extra_devices, raw.has_metabox()) {
-        (0, false) => return Ok(raw),
-        (0, true) => "a metabox is",
-        _ => "extra devices are",
-    };
-    log.refuse(sb.id(), fmt!("{missing} not supported yet"));
-    Err(EOPNOTSUPP)
+    if raw.extra_devices != 0 {
+        log.refuse(sb.id(), fmt!("extra devices are not supported yet"));
+        return Err(EOPNOTSUPP);
+    }
+    Ok(raw)
 }
 
-/// Reads the table of long xattr prefixes, as far as it can be read without decompression.
+/// Takes what it needs to decode the image's algorithms.
+fn reserve_decoders(
+    id: &CStr,
+    sb: &Superblock,
+    module: &Module,
+    log: &mut MountLog<'_>,
+) -> Result<Reservation> {
+    let algorithms = Algorithm::ALL
+        .into_iter()
+        .filter(|algorithm| sb.has_algorithm(*algorithm));
+    for algorithm in algorithms.clone().filter(|a| !decode::available(*a)) {
+        log.refuse(
+            id,
+            fmt!(
+                "algorithm {} is not built into this kernel",
+                algorithm.name()
+            ),
+        );
+        return Err(EOPNOTSUPP);
+    }
+    module.decoders.reserve(algorithms, 1 << sb.zstd_window_log)
+}
+
+/// Tells the mount's own log of an inode that the mount needs; the kernel's has the fault already.
+fn tell(log: &mut MountLog<'_>, which: &str, nid: Nid, e: Error) {
+    log.tell(fmt!("cannot read {which} inode @ nid {}: {e:?}", nid.0));
+}
+
+/// Reads the inode that fragments lie in.
+fn read_packed(volume: &Volume, nid: Nid) -> Result<Packed> {
+    Packed::read(volume, nid).map_err(|fault| volume.report(nid, fault))
+}
+
+/// Reads the table of long xattr prefixes.
 fn read_prefixes(
-    volume: &Volume,
+    volume: &Arc<Volume>,
     id: &CStr,
     log: &mut MountLog<'_>,
 ) -> Result<KVec<xattr::Prefix>> {
@@ -225,19 +287,20 @@ fn read_prefixes(
     if sb.xattr_prefix_count == 0 {
         return Ok(prefixes);
     }
-    if xattr::prefix_space(sb) != PrefixSpace::Primary {
-        // Names with these prefixes are skipped, as those with an unknown index are.
-        volume.log.info(fmt!(
-            "xattr prefixes in the packed inode are not supported yet"
-        ));
-        return Ok(prefixes);
-    }
     prefixes.reserve(usize::from(sb.xattr_prefix_count), GFP_KERNEL)?;
-    xattr::read_prefixes(&mut volume.meta(), sb, |prefix| {
+    let push = |prefix| {
         prefixes
             .push(prefix, GFP_KERNEL)
             .map_err(|_| crate::format::Error::os(ENOMEM.to_errno().wrapping_neg(), "no memory"))
-    })
+    };
+    match xattr::prefix_space(sb) {
+        PrefixSpace::Primary => xattr::read_prefixes(&mut volume.meta(), sb, push),
+        PrefixSpace::Metabox => xattr::read_prefixes(&mut volume.metabox(), sb, push),
+        PrefixSpace::Packed => match PackedContent::new(volume) {
+            Some(mut packed) => xattr::read_prefixes(&mut packed, sb, push),
+            None => Ok(()),
+        },
+    }
     .map_err(|fault| {
         log.refuse(id, fmt!("{}", fault.what));
         volume::errno(&fault)

@@ -2,6 +2,7 @@
 
 //! Mount options.
 
+use crate::data::policy::Cache;
 use crate::share::domain::DomainId;
 use crate::vfs::mount::{
     MountLog,
@@ -12,8 +13,8 @@ use kernel::prelude::*;
 /// The options of one mount. What is not named keeps its default, or on remount its value.
 pub(crate) struct Options {
     pub(super) user_xattr: bool,
-    /// For compressed data; nothing depends on it yet.
-    pub(super) cache_strategy: i32,
+    /// What is kept of decoded data.
+    pub(super) cache: Cache,
     /// Where the image starts on its device, in bytes.
     pub(super) fsoffset: u64,
     pub(super) inode_share: bool,
@@ -24,7 +25,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             user_xattr: true,
-            cache_strategy: READAROUND,
+            cache: Cache::ReadAround,
             fsoffset: 0,
             inode_share: false,
             domain_id: None,
@@ -32,14 +33,12 @@ impl Default for Options {
     }
 }
 
-const READAROUND: i32 = 2;
-
 /// The name of a cache strategy, as `show_options` has it.
-pub(super) fn cache_strategy_name(strategy: i32) -> &'static CStr {
-    match strategy {
-        0 => c",cache_strategy=disabled",
-        1 => c",cache_strategy=readahead",
-        _ => c",cache_strategy=readaround",
+pub(super) fn cache_strategy_name(cache: Cache) -> &'static CStr {
+    match cache {
+        Cache::Disabled => c",cache_strategy=disabled",
+        Cache::ReadAhead => c",cache_strategy=readahead",
+        Cache::ReadAround => c",cache_strategy=readaround",
     }
 }
 
@@ -52,7 +51,7 @@ impl Options {
                 return Ok(());
             }
             Param::CacheStrategy(strategy) => {
-                self.cache_strategy = i32::try_from(strategy)?;
+                self.cache = Cache::new(strategy);
                 return Ok(());
             }
             Param::DomainId(id) => {

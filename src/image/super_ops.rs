@@ -21,10 +21,7 @@ use crate::vfs::{
         Usage, //
     }, //
 };
-use kernel::sync::{
-    aref::ARef,
-    atomic::Relaxed, //
-};
+use kernel::sync::aref::ARef;
 
 impl SuperOps for Erofs {
     type Shared = SharedFs;
@@ -61,9 +58,7 @@ impl SuperOps for Erofs {
         });
         out.text(c",noacl");
         if image.volume.sb.algorithms != 0 {
-            out.text(options::cache_strategy_name(
-                image.cache_strategy.load(Relaxed),
-            ));
+            out.text(options::cache_strategy_name(image.volume.policy.cache()));
         }
         let fsoffset = sb.options().fsoffset;
         if fsoffset != 0 {

@@ -38,12 +38,17 @@ fn with_xattrs<R>(
     file: &File<'_>,
     f: impl FnOnce(&mut Xattrs<'_, Meta<'_>, Meta<'_>>) -> format::Result<R>,
 ) -> format::Result<R> {
+    let volume = file.volume;
+    let mut shared = match volume.sb.shared_xattrs_in_metabox() {
+        true => volume.metabox(),
+        false => volume.meta(),
+    };
     f(&mut Xattrs {
-        inline: &mut file.volume.meta(),
-        shared: &mut file.volume.meta(),
-        sb: &file.volume.sb,
+        inline: &mut file.meta(),
+        shared: &mut shared,
+        sb: &volume.sb,
         body: file.body,
-        prefixes: &image.prefixes,
+        prefixes: image.prefixes(),
     })
 }
 

@@ -159,23 +159,24 @@ impl Members {
     }
 }
 
-/// Reads through any member of `shared`, whose device stays usable meanwhile.
+/// Reads through a member of `shared`, another one than `not`, whose device stays usable meanwhile.
 ///
 /// # Errors
 ///
-/// `EIO` if there is no member, else what `read` gives.
-pub(crate) fn with_member(
+/// `EIO` if there is no such member, else what `read` gives.
+pub(crate) fn with_member<R>(
     shared: &Inode<SharedFs>,
-    read: impl FnOnce(&File<'_>) -> Result,
-) -> Result {
+    not: Option<&File<'_>>,
+    read: impl FnOnce(&File<'_>) -> Result<R>,
+) -> Result<R> {
     let (member, running) = {
         let list = shared.data().list.lock();
-        let first = list.first().ok_or(EIO)?;
+        let found = list.iter().find(|m| is_other(m, not)).ok_or(EIO)?;
         // The member has not left, so its mount has not begun to wait.
-        let running = first.volume.begin();
+        let running = found.volume.begin();
         let member = Member {
-            volume: first.volume.clone(),
-            ..*first
+            volume: found.volume.clone(),
+            ..*found
         };
         (member, running)
     };
@@ -187,4 +188,14 @@ pub(crate) fn with_member(
     });
     drop(running);
     done
+}
+
+/// Whether `shared` has another member than `this`.
+pub(crate) fn has_other_member(shared: &Inode<SharedFs>, this: &File<'_>) -> bool {
+    let list = shared.data().list.lock();
+    list.iter().any(|m| is_other(m, Some(this)))
+}
+
+fn is_other(member: &Member, than: Option<&File<'_>>) -> bool {
+    than.is_none_or(|file| !member.is(file.volume, file.nid))
 }

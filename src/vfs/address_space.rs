@@ -18,6 +18,7 @@ use crate::vfs::{
     },
     iomap::{
         self,
+        Extents,
         FileMap,
         Iteration,
         Purpose,
@@ -26,7 +27,8 @@ use crate::vfs::{
     super_block::{
         self,
         SuperOps, //
-    }, //
+    },
+    PAGE_SHIFT, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -39,15 +41,20 @@ pub(crate) trait Fill: FileMap {
     /// The filesystem of the inodes that own the shared pages.
     type SharedFs: FileSystem;
 
-    /// Calls `fill` with the extents of a member of `shared` whose device stays usable meanwhile.
+    /// Calls `fill` with the extents of a member of `shared`, another one than `not`, whose device stays usable
+    /// meanwhile.
     ///
     /// # Errors
     ///
-    /// `EIO` if no member is alive; `fill` is not called then.
-    fn with_member(
+    /// `EIO` if no such member is alive; `fill` is not called then.
+    fn with_member<R>(
         shared: &Inode<Self::SharedFs>,
-        fill: impl FnOnce(&Self::Source<'_>) -> Result,
-    ) -> Result;
+        not: Option<&Self::Source<'_>>,
+        fill: impl FnOnce(&Self::Source<'_>) -> Result<R>,
+    ) -> Result<R>;
+
+    /// Whether `shared` has another member than `this`.
+    fn has_other_member(shared: &Inode<Self::SharedFs>, this: &Self::Source<'_>) -> bool;
 }
 
 /// The tables of callbacks.
@@ -61,6 +68,13 @@ impl<T: Fill + SuperOps> Table<T> {
             readahead: Some(Self::readahead_own),
             bmap: Some(iomap::bmap::<T>),
             ..Self::COMMON
+        };
+
+    /// As [`Self::OWN`], for pages whose bytes have no place on a device as they are.
+    pub(super) const OWN_ENCODED: &'static bindings::address_space_operations =
+        &bindings::address_space_operations {
+            bmap: None,
+            ..*Self::OWN
         };
 
     /// For shared pages. There is no `bmap`: it is told neither file nor inode, so it cannot know the image.
@@ -84,15 +98,15 @@ impl<T: Fill + SuperOps> Table<T> {
     ///
     /// `folio` must be that of a `read_folio` call.
     unsafe fn read_folio(folio: *mut bindings::folio, source: &T::Source<'_>) -> Result {
-        let read_ops = ReadTable::<T::Source<'_>>::READ_OPS();
+        let read_ops = ReadTable::read_ops(source);
         let mut ctx = bindings::iomap_read_folio_ctx {
             ops: &read_ops,
             cur_folio: folio,
             ..pin_init::zeroed()
         };
-        let mut state = Iteration::new(source, Purpose::Read);
-        // SAFETY: The folio is locked, by the contract; context and iteration outlive the call, and submitted I/O
-        // uses neither.
+        let mut state = Iteration::new(source, Purpose::Read, 1);
+        // SAFETY: The folio is locked, by the contract; context and iteration outlive the call, and what goes on
+        // after it uses neither.
         unsafe {
             bindings::iomap_read_folio(
                 ReadTable::<T::Source<'_>>::OPS,
@@ -109,13 +123,22 @@ impl<T: Fill + SuperOps> Table<T> {
     ///
     /// `ra` must be that of a `readahead` call.
     unsafe fn readahead(ra: *mut bindings::readahead_control, source: &T::Source<'_>) -> Result {
-        let read_ops = ReadTable::<T::Source<'_>>::READ_OPS();
+        let mut purpose = Purpose::ReadAhead;
+        if source.encoded() {
+            // SAFETY: By the contract.
+            purpose = unsafe { Self::pattern(ra) };
+            // SAFETY: By the contract.
+            unsafe { Self::expand(ra, source, purpose) };
+        }
+        // SAFETY: By the contract.
+        let pages = unsafe { (*ra)._nr_pages };
+        let read_ops = ReadTable::read_ops(source);
         let mut ctx = bindings::iomap_read_folio_ctx {
             ops: &read_ops,
             rac: ra,
             ..pin_init::zeroed()
         };
-        let mut state = Iteration::new(source, Purpose::ReadAhead);
+        let mut state = Iteration::new(source, purpose, pages as usize);
         // SAFETY: As in `read_folio`.
         unsafe {
             bindings::iomap_readahead(
@@ -125,6 +148,55 @@ impl<T: Fill + SuperOps> Table<T> {
             )
         };
         state.result()
+    }
+
+    /// Whether more reads are expected behind `ra`: the VFS notes those windows down that belong to such.
+    ///
+    /// # Safety
+    ///
+    /// `ra` must be that of a `readahead` call, before its first folio is taken.
+    unsafe fn pattern(ra: *const bindings::readahead_control) -> Purpose {
+        /// More than that is a wish, such as that of `readahead(2)`.
+        const FEW: u32 = 4;
+        // SAFETY: By the contract.
+        let (index, pages, state) = unsafe { ((*ra)._index, (*ra)._nr_pages, (*ra).ra) };
+        if state.is_null() || pages > FEW {
+            return Purpose::ReadAhead;
+        }
+        // SAFETY: The state is the reader's, who is here.
+        let (start, size) = unsafe { ((*state).start, (*state).size) };
+        match index.wrapping_sub(start) < size as c_ulong {
+            true => Purpose::ReadAhead,
+            false => Purpose::ReadHere,
+        }
+    }
+
+    /// Adds what belongs to the folios of `ra` in an encoded file, as far as memory and other readers allow.
+    ///
+    /// # Safety
+    ///
+    /// `ra` must be that of a `readahead` call, before its first folio is taken.
+    unsafe fn expand(
+        ra: *mut bindings::readahead_control,
+        source: &T::Source<'_>,
+        purpose: Purpose,
+    ) {
+        // SAFETY: By the contract.
+        let start = (unsafe { (*ra)._index } as u64) << PAGE_SHIFT;
+        // SAFETY: By the contract.
+        let len = u64::from(unsafe { (*ra)._nr_pages }) << PAGE_SHIFT;
+        let end = start.saturating_add(len);
+        let whole = source.whole(start..end, purpose);
+        if whole.start < start || whole.end > end {
+            let (Ok(from), Ok(len)) = (
+                i64::try_from(whole.start),
+                usize::try_from(whole.end.saturating_sub(whole.start)),
+            ) else {
+                return;
+            };
+            // SAFETY: By the contract.
+            unsafe { bindings::readahead_expand(ra, from, len) };
+        }
     }
 
     /// The image inode that `file` was opened on, if its pages are those of `mapping`.
@@ -203,28 +275,71 @@ impl<T: Fill + SuperOps> Table<T> {
     ) -> c_int {
         // SAFETY: A locked folio of the page cache keeps its mapping.
         let mapping = unsafe { (*folio).__bindgen_anon_1.__bindgen_anon_1.mapping };
-        from_result(|| {
-            // SAFETY: The caller holds the file; this table is only that of shared mappings.
-            if let Some(inode) = unsafe { Self::reader(file, mapping) } {
-                // SAFETY: As said.
-                return unsafe { Self::read_folio(folio, &T::source(inode)) }.map(|()| 0);
+        // SAFETY: The mapping is live during the call.
+        let host = unsafe { (*mapping).host };
+        // SAFETY: The host of a shared mapping is an inode of `SharedFs`, and ready.
+        let shared = unsafe { Inode::<T::SharedFs>::from_raw(host) };
+        // SAFETY: The caller holds the file; this table is only that of shared mappings.
+        from_result(|| match unsafe { Self::reader(file, mapping) } {
+            // SAFETY: As said.
+            Some(inode) => unsafe { Self::read_or_retry(folio, shared, &T::source(inode)) },
+            None => {
+                let mut called = false;
+                let done = T::with_member(shared, None, |source| {
+                    called = true;
+                    // SAFETY: As said.
+                    unsafe { Self::read_or_retry(folio, shared, source) }
+                });
+                if !called {
+                    // SAFETY: The folio is locked, and nobody else will unlock it.
+                    unsafe { bindings::erofs_helper_folio_unlock(folio) };
+                }
+                done
             }
-            // SAFETY: The mapping is live during the call.
-            let host = unsafe { (*mapping).host };
-            // SAFETY: The host of a shared mapping is an inode of `SharedFs`, and ready.
-            let shared = unsafe { Inode::<T::SharedFs>::from_raw(host) };
-            let mut called = false;
-            let done = T::with_member(shared, |source| {
-                called = true;
-                // SAFETY: As said.
-                unsafe { Self::read_folio(folio, source) }
-            });
-            if !called {
-                // SAFETY: The folio is locked, and nobody else will unlock it.
-                unsafe { bindings::erofs_helper_folio_unlock(folio) };
-            }
-            done.map(|()| 0)
         })
+    }
+
+    /// Reads a locked folio from `source`; if that fails, once from another member.
+    ///
+    /// # Safety
+    ///
+    /// `folio` must be that of a `read_folio` call, and of `shared`.
+    unsafe fn read_or_retry(
+        folio: *mut bindings::folio,
+        shared: &Inode<T::SharedFs>,
+        source: &T::Source<'_>,
+    ) -> Result<c_int> {
+        // SAFETY: By the contract.
+        let first = unsafe { Self::read_folio(folio, source) };
+        // What another member cannot help with.
+        if let Err(e @ (ENOMEM | EINTR)) = first {
+            return Err(e);
+        }
+        if !T::has_other_member(shared, source) {
+            return first.map(|()| 0);
+        }
+        let mapping = shared.mapping();
+        // The caller would wait as well.
+        // SAFETY: The caller holds a reference on the folio; `shared` is live.
+        match unsafe { bindings::erofs_helper_folio_relock(folio, mapping) } {
+            bindings::EROFS_RELOCK_KILLED => return Err(EINTR),
+            bindings::EROFS_RELOCK_FILLED => return Ok(0),
+            // The caller looks for the page anew.
+            bindings::EROFS_RELOCK_GONE => return Ok(bindings::EROFS_C_AOP_TRUNCATED_PAGE as c_int),
+            _ => {}
+        }
+        let mut called = false;
+        let again = T::with_member(shared, Some(source), |other| {
+            called = true;
+            // SAFETY: Locked again, and still of this mapping.
+            unsafe { Self::read_folio(folio, other) }
+        });
+        if !called {
+            // SAFETY: Locked above.
+            unsafe { bindings::erofs_helper_folio_unlock(folio) };
+            first?;
+        }
+        again.map(|()| 0)
     }
 
     /// Called by `read_pages()`.
@@ -248,7 +363,7 @@ impl<T: Fill + SuperOps> Table<T> {
         // SAFETY: As in `read_folio_shared`.
         let shared = unsafe { Inode::<T::SharedFs>::from_raw(host) };
         // What is not read here is read by `read_folio`.
-        let _ = T::with_member(shared, |source| {
+        let _ = T::with_member(shared, None, |source| {
             // SAFETY: As in `readahead_own`.
             unsafe { Self::readahead(ra, source) }
         });

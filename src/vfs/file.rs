@@ -24,8 +24,8 @@ pub(crate) trait FileOps: Mountable {
     /// Called for each open. May redirect the inode: the file then reads through the other one's pages.
     fn open(inode: &Inode<Self>, direct: bool) -> Result;
 
-    /// Whether the file's data can be read at all.
-    fn check_readable(inode: &Inode<Self>) -> Result;
+    /// Whether the file's data can be read past the page cache.
+    fn check_direct(inode: &Inode<Self>) -> Result;
 
     /// The volume's label, at most 16 bytes, for `FS_IOC_GETFSLABEL`.
     fn label(inode: &Inode<Self>) -> [u8; 16];
@@ -134,7 +134,7 @@ impl<T: FileOps + iomap::FileMap> Table<T> {
         if flags & bindings::EROFS_C_IOCB_DIRECT as c_int != 0 {
             // SAFETY: The VFS passes an open file of `T`.
             let inode = unsafe { inode_of::<T>(file) };
-            if let Err(e) = T::check_readable(inode) {
+            if let Err(e) = T::check_direct(inode) {
                 return e.to_errno() as isize;
             }
             // SAFETY: Request and buffer are the caller's, and `inode` is the file's.

@@ -8,8 +8,10 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
+mod held;
 mod new;
 
+pub(crate) use held::Held;
 pub(crate) use new::{
     Attributes,
     Got,
@@ -17,7 +19,10 @@ pub(crate) use new::{
 };
 
 use crate::bindings;
-use crate::vfs::super_block::SuperBlock;
+use crate::vfs::{
+    page_cache::Mapping,
+    super_block::SuperBlock, //
+};
 use core::{
     cell::UnsafeCell,
     marker::PhantomData,
@@ -290,6 +295,14 @@ impl<T: FileSystem> Inode<T> {
         // As READ_ONCE: `redirect` may run; what the pointer leads to is seen through the pointer only.
         // SAFETY: `self` is live.
         unsafe { (&raw const (*self.as_raw()).i_mapping).read_volatile() }
+    }
+
+    /// The inode's own pages.
+    pub(crate) fn own_pages(&self) -> &Mapping {
+        // SAFETY: `self` is live.
+        let mapping = unsafe { &raw mut (*self.as_raw()).i_data };
+        // SAFETY: It lives as long as the inode.
+        unsafe { Mapping::from_raw(mapping) }
     }
 
     /// Whether files of this inode read through another inode's pages.

@@ -166,26 +166,26 @@ where
         unsafe { (*self.as_raw()).__bindgen_anon_3.i_fop = ops };
     }
 
-    /// Makes it a regular file. `opened`: [`file::FileOps::open`] is to be called.
-    pub(crate) fn set_regular(&mut self, opened: bool) {
+    /// Makes it a regular file. `opened`: [`file::FileOps::open`] is to be called. `encoded`: its data has to be decoded.
+    pub(crate) fn set_regular(&mut self, opened: bool, encoded: bool) {
         self.set_ops(Table::<T>::FILE);
         self.set_file_ops(match opened {
             true => file::Table::<T>::OPENED,
             false => file::Table::<T>::OPS,
         });
-        self.set_pages(address_space::Table::<T>::OWN);
+        self.set_own_pages(encoded);
     }
 
     /// Makes it a directory.
-    pub(crate) fn set_directory(&mut self) {
+    pub(crate) fn set_directory(&mut self, encoded: bool) {
         self.set_ops(Table::<T>::DIR);
         self.set_file_ops(dir::Table::<T>::OPS);
         self.set_lowmem();
-        self.set_pages(address_space::Table::<T>::OWN);
+        self.set_own_pages(encoded);
     }
 
     /// Makes it a symlink: with the target at hand, or with one to be read from its pages.
-    pub(crate) fn set_symlink(&mut self, target: Option<&[u8]>) -> Result {
+    pub(crate) fn set_symlink(&mut self, target: Option<&[u8]>, encoded: bool) -> Result {
         match target {
             Some(target) => {
                 self.set_link(target)?;
@@ -194,7 +194,7 @@ where
             None => {
                 self.set_ops(Table::<T>::SYMLINK);
                 self.set_lowmem();
-                self.set_pages(address_space::Table::<T>::OWN);
+                self.set_own_pages(encoded);
             }
         }
         Ok(())
@@ -204,6 +204,13 @@ where
     pub(crate) fn set_node(&mut self, major: u32, minor: u32) {
         self.set_ops(Table::<T>::FILE);
         self.set_special(major, minor);
+    }
+
+    fn set_own_pages(&mut self, encoded: bool) {
+        self.set_pages(match encoded {
+            true => address_space::Table::<T>::OWN_ENCODED,
+            false => address_space::Table::<T>::OWN,
+        });
     }
 
     fn set_lowmem(&mut self) {

@@ -2,7 +2,9 @@
 
 //! Telling iomap where the bytes of a file are.
 //!
-//! File data goes iomap -> bio -> folio and never through Rust; this module answers the one question in between.
+//! Data that is stored as it is goes iomap -> bio -> folio and never through Rust; this module answers the one question
+//! in between. Of data that has to be decoded iomap keeps the folios' state only: they are gathered, and filled by
+//! whoever knows how.
 //!
 //! C header: [`include/linux/iomap.h`](srctree/include/linux/iomap.h)
 
@@ -10,6 +12,7 @@ use crate::bindings;
 use crate::vfs::{
     bio,
     block::BlockDevice,
+    folios::FolioRun,
     inflight::Running,
     inode::{
         FileSystem,
@@ -17,7 +20,11 @@ use crate::vfs::{
     },
     page_cache::HeldPage, //
 };
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    ops::Range,
+    ptr::NonNull, //
+};
 use kernel::{
     error::from_result,
     prelude::*, //
@@ -32,6 +39,8 @@ pub(crate) enum Place {
     /// Among the metadata, at a byte address of the device; with the page that holds them, and their offset in
     /// it, if they were asked for.
     Inline(BlockDevice, u64, Option<(HeldPage, usize)>),
+    /// In what has to be decoded; for reports, at this byte address, or among other bytes.
+    Encoded(Option<u64>),
 }
 
 /// A run of a file's bytes that are stored together.
@@ -51,8 +60,17 @@ pub(crate) enum Purpose {
     Read,
     /// As [`Purpose::Read`]; if it fails, it will be asked for again, so there is nothing to be logged.
     ReadAhead,
+    /// As [`Purpose::ReadAhead`], a few pages somewhere: nobody reads on there.
+    ReadHere,
     /// To tell where it is.
     Report,
+}
+
+impl Purpose {
+    /// Whether somebody waits, who will be told of a failure.
+    pub(crate) fn is_awaited(self) -> bool {
+        matches!(self, Self::Read | Self::Report)
+    }
 }
 
 /// Something whose extents can be asked for.
@@ -65,6 +83,16 @@ pub(crate) trait Extents {
 
     /// Keeps the devices of the extents usable until the I/O is done.
     fn begin_io(&self) -> Running;
+
+    /// Whether the bytes have to be decoded. They are one [`Place::Encoded`] then, for reading.
+    fn encoded(&self) -> bool;
+
+    /// Fills the folios of an encoded file: now ([`Purpose::Read`]), or some time.
+    fn decode(&self, run: FolioRun, purpose: Purpose) -> Result;
+
+    /// What to read ahead of an encoded file so that nothing is decoded in part, if `range` is asked for: that, and
+    /// maybe more on both sides.
+    fn whole(&self, range: Range<u64>, purpose: Purpose) -> Range<u64>;
 }
 
 /// A filesystem whose inodes have extents.
@@ -82,17 +110,33 @@ pub(super) struct Iteration<'a, E> {
     purpose: Purpose,
     /// The page of the inline extent that iomap is copying from.
     page: Option<HeldPage>,
-    /// What mapping failed with; iomap itself only leaves the folio not up to date.
+    /// The folios that were gathered, if the file is encoded.
+    run: Option<FolioRun>,
+    /// How many of them there may be.
+    folios: usize,
+    /// What mapping or decoding failed with; iomap itself only leaves the folio not up to date.
     error: Option<Error>,
 }
 
 impl<'a, E: Extents> Iteration<'a, E> {
-    pub(super) fn new(source: &'a E, purpose: Purpose) -> Self {
+    /// An iteration over no more than so many folios.
+    pub(super) fn new(source: &'a E, purpose: Purpose, folios: usize) -> Self {
         Self {
             source,
             purpose,
             page: None,
+            run: None,
+            folios,
             error: None,
+        }
+    }
+
+    /// Fills what was gathered.
+    fn decode(&mut self) {
+        if let Some(run) = self.run.take() {
+            if let Err(e) = self.source.decode(run, self.purpose) {
+                self.error = Some(e);
+            }
         }
     }
 
@@ -133,6 +177,11 @@ fn fill<E: Extents>(
             map.addr = addr;
             Ok(None)
         }
+        Place::Encoded(addr) => {
+            map.type_ = bindings::EROFS_C_IOMAP_MAPPED as u16;
+            map.addr = addr.unwrap_or(0);
+            Ok(None)
+        }
         Place::Inline(device, addr, bytes) => {
             map.type_ = bindings::EROFS_C_IOMAP_INLINE as u16;
             map.bdev = device.as_raw();
@@ -155,11 +204,21 @@ impl<E: Extents> ReadTable<E> {
         ..pin_init::zeroed()
     };
 
-    pub(super) const READ_OPS: fn() -> bindings::iomap_read_ops = || bindings::iomap_read_ops {
-        read_folio_range: Some(bindings::iomap_bio_read_folio_range),
-        submit_read: Some(Self::submit_read),
-        bio_set: bio::read_bios(),
-    };
+    /// How the bytes of `source` are brought.
+    pub(super) fn read_ops(source: &E) -> bindings::iomap_read_ops {
+        match source.encoded() {
+            true => bindings::iomap_read_ops {
+                read_folio_range: Some(Self::gather),
+                submit_read: Some(Self::decode),
+                ..pin_init::zeroed()
+            },
+            false => bindings::iomap_read_ops {
+                read_folio_range: Some(bindings::iomap_bio_read_folio_range),
+                submit_read: Some(Self::submit_read),
+                bio_set: bio::read_bios(),
+            },
+        }
+    }
 
     /// Called by `iomap_iter()`: ends the last extent, and finds the next one. Returns 1 if there is one, 0 at the end.
     ///
@@ -214,6 +273,60 @@ impl<E: Extents> ReadTable<E> {
         let state = unsafe { &*(*iter).private.cast::<Iteration<'_, E>>() };
         // SAFETY: iomap passes its own arguments, with a bio from `bio::read_bios()` in `read_ctx`.
         unsafe { bio::submit_read(iter, ctx, state.source.begin_io()) };
+    }
+
+    /// Called by iomap's buffered read for each part of a folio that an encoded file is to fill.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `iomap_read_ops.read_folio_range`, in an iteration that this table was made for.
+    unsafe extern "C" fn gather(
+        iter: *const bindings::iomap_iter,
+        ctx: *mut bindings::iomap_read_folio_ctx,
+        len: usize,
+    ) -> c_int {
+        // SAFETY: As in `next`.
+        let state = unsafe { &mut *(*iter).private.cast::<Iteration<'_, E>>() };
+        // SAFETY: By the contract.
+        let pos = unsafe { (*iter).pos }.unsigned_abs();
+        // SAFETY: By the contract.
+        let folio = unsafe { (*ctx).cur_folio };
+        // SAFETY: iomap passes a locked folio.
+        let start = unsafe { bindings::erofs_helper_folio_pos(folio) }.unsigned_abs();
+        from_result(|| {
+            let folio = NonNull::new(folio).ok_or(EIO)?;
+            let offset = usize::try_from(pos.checked_sub(start).ok_or(EIO)?)?;
+            // What is up to date already leaves a gap.
+            if state.run.as_ref().is_some_and(|run| run.end() != pos) {
+                state.decode();
+            }
+            let run = match &mut state.run {
+                Some(run) => run,
+                None => state.run.insert(FolioRun::new(pos, state.folios)?),
+            };
+            // SAFETY: iomap leaves this part of its folio, which stays locked, to us until it is finished.
+            unsafe { run.push(folio, offset, len) }?;
+            // To be called when all is gathered.
+            // SAFETY: The context is iomap's caller's, and this field ours.
+            unsafe { (*ctx).read_ctx = NonNull::<c_void>::dangling().as_ptr() };
+            Ok(0)
+        })
+    }
+
+    /// Called by iomap's buffered read when all is gathered.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must be those of `iomap_read_ops.submit_read`, in an iteration that this table was made for.
+    unsafe extern "C" fn decode(
+        iter: *const bindings::iomap_iter,
+        ctx: *mut bindings::iomap_read_folio_ctx,
+    ) {
+        // SAFETY: As in `next`.
+        let state = unsafe { &mut *(*iter).private.cast::<Iteration<'_, E>>() };
+        // SAFETY: As in `gather`.
+        unsafe { (*ctx).read_ctx = core::ptr::null_mut() };
+        state.decode();
     }
 }
 
@@ -307,7 +420,7 @@ pub(super) unsafe fn read_direct<T: FileMap>(
     to: *mut bindings::iov_iter,
 ) -> isize {
     let source = T::source(inode);
-    let mut state = Iteration::new(&source, Purpose::Read);
+    let mut state = Iteration::new(&source, Purpose::Read, 0);
     // The open file holds the mount, so the I/O needs no `Running`. Mapping is over when this returns, even if the
     // I/O is not.
     // SAFETY: By the contract; the iteration outlives the call.

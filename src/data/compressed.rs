@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reading compressed files: extents -> plan -> stored bytes -> decoded bytes in their pages.
+//!
+//! A read has a window of the file to fill. The [`plan`] says for each run of its bytes what is to be done, and which
+//! stored bytes that takes; the [`batch`] brings those, does it, on as many CPUs as there are, and ends the read.
+
+mod batch;
+mod plan;
+mod resolve;
+
+use super::file::File;
+use crate::vfs::{
+    folios::{
+        FolioRun,
+        Output, //
+    },
+    iomap::Purpose,
+    PAGE_SIZE, //
+};
+use batch::Batch;
+use core::ops::Range;
+use kernel::prelude::*;
+use plan::{
+    Plan,
+    Window, //
+};
+use resolve::Resolver;
+
+pub(crate) use resolve::{
+    Packed,
+    PackedContent, //
+};
+
+/// An extent with so many bytes is worth to be decoded as a whole, whoever wants some of it.
+const LARGE: u64 = 64 << 10;
+
+/// Fills the folios of `run`: now, or some time where nobody waits.
+pub(super) fn read(file: &File<'_>, run: FolioRun, purpose: Purpose) -> Result {
+    let window = Window {
+        pos: run.pos(),
+        end: run.end(),
+        purpose,
+    };
+    let plan = Plan::new(file, &window)?;
+    let output = Output::new(run, plan.beyond)?;
+    Batch::new(file, plan, output, purpose)?.run()
+}
+
+/// Reads the `buf.len()` bytes at `pos`, which are all in the file.
+pub(super) fn read_bytes(file: &File<'_>, pos: u64, buf: &mut [u8]) -> Result {
+    batch::read_bytes(file, pos, buf)
+}
+
+/// What is decoded together with `range`, in whole pages, as far as the mount wants it to be read ahead.
+pub(super) fn whole(file: &File<'_>, range: Range<u64>, purpose: Purpose) -> Range<u64> {
+    const MASK: u64 = PAGE_SIZE as u64 - 1;
+    let cache = file.volume.policy.cache();
+    let mut whole = range.clone();
+    let Ok(resolver) = Resolver::new(file) else {
+        return whole;
+    };
+    let around = |pos| match resolver.encoded_around(pos) {
+        Ok(Some(extent)) if purpose == Purpose::ReadHere => {
+            (extent.end.saturating_sub(extent.start) >= LARGE).then_some(extent)
+        }
+        Ok(extent) => extent,
+        Err(_) => None,
+    };
+    if cache.before() {
+        if let Some(first) = around(range.start) {
+            whole.start = (first.start.saturating_add(MASK) & !MASK).min(range.start);
+        }
+    }
+    let last = range.end.min(file.size).saturating_sub(1);
+    if let (true, Some(last)) = (cache.behind(), around(last)) {
+        // The page that it shares with the next extent is left to that, unless the file ends there.
+        let end = match last.end < file.size {
+            true => last.end & !MASK,
+            false => last.end,
+        };
+        whole.end = end.max(range.end);
+    }
+    whole
+}

@@ -12,6 +12,7 @@ mod kernel {
     pub(crate) mod format;
 }
 
+use kernel::format::compress;
 use kernel::format::dir;
 use kernel::format::inode::Body;
 use kernel::format::inode::Inode;
@@ -72,6 +73,8 @@ pub struct State {
     inode: Inode,
     prefixes: [xattr::Prefix; 4],
     extent: map::Extent,
+    index: compress::Index,
+    unit: compress::Extent,
     found: xattr::Found,
     dirent: dir::Dirent,
     seed: u32,
@@ -123,6 +126,30 @@ pub fn map(read: Read<'_>, state: &mut State, size: u64, pos: u64, len: u64) -> 
         map::map(&mut Opaque(read), &state.sb, &state.body, size, pos, len),
         &mut state.extent,
     )
+}
+
+/// [`compress::Index::read`].
+#[inline(never)]
+pub fn index(read: Read<'_>, state: &mut State, size: u64) -> i32 {
+    errno(
+        compress::Index::read(&mut Opaque(read), &state.sb, &state.body, size),
+        &mut state.index,
+    )
+}
+
+/// [`compress::Index::extent`].
+#[inline(never)]
+pub fn unit(read: Read<'_>, state: &mut State, pos: u64) -> i32 {
+    errno(
+        state.index.extent(&mut Opaque(read), &state.sb, pos),
+        &mut state.unit,
+    )
+}
+
+/// [`compress::padding`].
+#[inline(never)]
+pub fn padding(start: &[u8], to: &mut usize) -> i32 {
+    errno(compress::padding(start), to)
 }
 
 /// [`dir::lookup`].

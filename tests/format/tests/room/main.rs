@@ -20,8 +20,11 @@ mod superblock;
 mod symlink;
 mod xattr;
 
+mod content;
+mod decode;
 mod reader;
 mod tree;
 
+mod compressed;
 mod damage;
 mod images;

@@ -2,42 +2,52 @@
 
 //! A small reader of whole images, over the room's door as the module uses it.
 
-use crate::bytes::block;
-use crate::bytes::copy;
 use crate::bytes::crc32c;
 use crate::bytes::xxh32;
-use crate::bytes::View;
 use crate::bytes::EIO;
+use crate::content::Content;
+use crate::content::Home;
+use crate::format::compress;
 use crate::format::dir;
-use crate::format::inode::Body;
 use crate::format::inode::FileType;
 use crate::format::inode::Inode;
+use crate::format::inode::Layout;
 use crate::format::inode::Nid;
-use crate::format::map::map;
-use crate::format::map::Extent;
-use crate::format::map::Place;
 use crate::format::superblock::Superblock;
 use crate::format::symlink;
 use crate::format::xattr;
 use crate::format::Error;
 use crate::format::Result;
 use crate::format::Source;
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::rc::Rc;
 
-/// The primary device.
-#[derive(Clone, Copy)]
-struct Device<'a>(&'a [u8]);
+/// An inode that knows where it lies.
+pub(crate) struct File {
+    pub(crate) nid: Nid,
+    inode: Inode,
+}
 
-impl Source for Device<'_> {
-    fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<()> {
-        copy(self.0, pos, buf)
+impl Deref for File {
+    type Target = Inode;
+
+    fn deref(&self) -> &Inode {
+        &self.inode
     }
 }
 
+/// Decoded extents of files.
+type Units = Vec<((u64, compress::Extent), Rc<Vec<u8>>)>;
+
 /// A mounted image.
 pub(crate) struct Image {
-    data: Vec<u8>,
+    pub(crate) data: Vec<u8>,
     pub(crate) sb: Superblock,
     prefixes: Vec<xattr::Prefix>,
+    pub(crate) packed: Option<File>,
+    metabox: Option<File>,
+    pub(crate) last_units: RefCell<Units>,
 }
 
 /// A value behind its full name.
@@ -45,39 +55,69 @@ pub(crate) type NamedValue = (Vec<u8>, Vec<u8>);
 
 impl Image {
     pub(crate) fn mount(data: Vec<u8>) -> Result<Self> {
-        let sb = Superblock::read(&mut Device(&data), 4096, crc32c)?;
+        let sb = Superblock::read(&mut Home::Device(&data), 4096, crc32c)?;
+        let mut image = Self {
+            data,
+            sb,
+            prefixes: Vec::new(),
+            packed: None,
+            metabox: None,
+            last_units: RefCell::default(),
+        };
+        if let Some(nid) = image.sb.packed_nid {
+            image.packed = Some(image.inode(nid)?);
+        }
+        if let Some(nid) = image.sb.metabox_nid {
+            image.metabox = Some(image.inode(nid)?);
+        }
         let mut prefixes = Vec::new();
-        // A packed file is compressed.
-        if xattr::prefix_space(&sb) == xattr::PrefixSpace::Primary {
-            xattr::read_prefixes(&mut Device(&data), &sb, |prefix| {
-                prefixes.push(prefix);
-                Ok(())
-            })?;
+        let sink = |prefix| {
+            prefixes.push(prefix);
+            Ok(())
+        };
+        match (xattr::prefix_space(&image.sb), &image.packed) {
+            (xattr::PrefixSpace::Packed, Some(packed)) => {
+                xattr::read_prefixes(&mut Content::new(&image, packed, true), &image.sb, sink)?;
+            }
+            (space, _) => {
+                let metabox = space == xattr::PrefixSpace::Metabox;
+                xattr::read_prefixes(&mut image.space(metabox)?, &image.sb, sink)?;
+            }
         }
-        Ok(Self { data, sb, prefixes })
+        image.prefixes = prefixes;
+        Ok(image)
     }
 
-    pub(crate) fn inode(&self, nid: Nid) -> Result<Inode> {
-        if nid.in_metabox() && self.sb.has_metabox() {
-            return Err(Error::unsupported("the metabox is compressed"));
+    /// The metabox, or the device.
+    fn space(&self, metabox: bool) -> Result<Home<'_>> {
+        if !metabox {
+            return Ok(Home::Device(&self.data));
         }
-        Inode::read(&mut Device(&self.data), &self.sb, nid)
+        let metabox = self.metabox.as_ref();
+        let metabox = metabox.ok_or(Error::corrupt("no metabox"))?;
+        Ok(Home::Metabox(Box::new(Content::new(self, metabox, false))))
     }
 
-    pub(crate) fn content<'a>(&'a self, inode: &'a Inode) -> Content<'a> {
-        Content {
-            image: self,
-            body: &inode.body,
-            size: inode.size,
-        }
+    /// The space that an inode lies in.
+    pub(crate) fn home(&self, nid: Nid) -> Result<Home<'_>> {
+        self.space(nid.in_metabox())
+    }
+
+    pub(crate) fn inode(&self, nid: Nid) -> Result<File> {
+        let inode = Inode::read(&mut self.home(nid)?, &self.sb, nid)?;
+        Ok(File { nid, inode })
+    }
+
+    pub(crate) fn content<'a>(&'a self, file: &'a File) -> Content<'a> {
+        Content::new(self, file, false)
     }
 
     /// The target of a symlink, by both ways that lead to it.
-    pub(crate) fn target(&self, inode: &Inode) -> Result<Vec<u8>> {
+    pub(crate) fn target(&self, inode: &File) -> Result<Vec<u8>> {
         let size = usize::try_from(inode.size).map_err(|_| Error::os(EIO, "too long"))?;
         if let Some(pos) = symlink::inline_target(&self.sb, &inode.body, inode.size) {
             let mut target = vec![0; size];
-            Device(&self.data).read(pos, &mut target)?;
+            self.home(inode.nid)?.read(pos, &mut target)?;
             symlink::check(&target)?;
             return Ok(target);
         }
@@ -87,7 +127,7 @@ impl Image {
     }
 
     /// All entries of a directory, `.` included.
-    pub(crate) fn list(&self, nid: Nid, inode: &Inode) -> Result<Vec<(Vec<u8>, dir::Dirent)>> {
+    pub(crate) fn list(&self, inode: &File) -> Result<Vec<(Vec<u8>, dir::Dirent)>> {
         let mut content = self.content(inode);
         let mut entries = Vec::new();
         let mut pos = 0;
@@ -105,31 +145,35 @@ impl Image {
             }
         }
         if dir::dot_is_due(inode.body.dot_omitted, inode.size, pos) {
-            let itself = dir::Dirent { nid, file_type: 2 };
+            let itself = dir::Dirent {
+                nid: inode.nid,
+                file_type: 2,
+            };
             entries.push((b".".to_vec(), itself));
         }
         Ok(entries)
     }
 
-    pub(crate) fn lookup(&self, inode: &Inode, name: &[u8]) -> Result<Option<dir::Dirent>> {
+    pub(crate) fn lookup(&self, inode: &File, name: &[u8]) -> Result<Option<dir::Dirent>> {
         dir::lookup(&mut self.content(inode), inode.size, self.sb.block, name)
     }
 
     fn with_xattrs<T>(
         &self,
-        inode: &Inode,
-        f: impl FnOnce(xattr::Xattrs<'_, Device<'_>, Device<'_>>) -> T,
-    ) -> T {
+        inode: &File,
+        f: impl FnOnce(xattr::Xattrs<'_, Home<'_>, Home<'_>>) -> Result<T>,
+    ) -> Result<T> {
+        let in_metabox = self.sb.has_metabox() && self.sb.shared_xattrs_in_metabox();
         f(xattr::Xattrs {
-            inline: &mut Device(&self.data),
-            shared: &mut Device(&self.data),
+            inline: &mut self.home(inode.nid)?,
+            shared: &mut self.space(in_metabox)?,
             sb: &self.sb,
             body: &inode.body,
             prefixes: &self.prefixes,
         })
     }
 
-    pub(crate) fn get(&self, inode: &Inode, index: u8, name: &[u8]) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn get(&self, inode: &File, index: u8, name: &[u8]) -> Result<Option<Vec<u8>>> {
         let mut value = vec![0; 65535];
         let found =
             self.with_xattrs(inode, |mut it| it.get(index, name, Some(&mut value), xxh32))?;
@@ -139,7 +183,7 @@ impl Image {
         })
     }
 
-    pub(crate) fn fingerprint(&self, inode: &Inode) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn fingerprint(&self, inode: &File) -> Result<Option<Vec<u8>>> {
         let mut value = vec![0; 4096];
         let found = self.with_xattrs(inode, |mut it| it.fingerprint(Some(&mut value), xxh32))?;
         Ok(match found {
@@ -149,7 +193,7 @@ impl Image {
     }
 
     /// All xattrs that user space may see, each value as `get` finds it by the name.
-    pub(crate) fn xattrs(&self, inode: &Inode) -> Result<Vec<NamedValue>> {
+    pub(crate) fn xattrs(&self, inode: &File) -> Result<Vec<NamedValue>> {
         let mut names = Vec::new();
         self.with_xattrs(inode, |mut it| {
             it.list(|name| {
@@ -166,59 +210,6 @@ impl Image {
             found.push(([prefix.as_bytes(), &tail].concat(), value));
         }
         Ok(found)
-    }
-}
-
-/// What a file holds.
-pub(crate) struct Content<'a> {
-    image: &'a Image,
-    body: &'a Body,
-    size: u64,
-}
-
-impl Content<'_> {
-    pub(crate) fn map(&self, pos: u64, len: u64) -> Result<Extent> {
-        let image = self.image;
-        let mut device = Device(&image.data);
-        map(&mut device, &image.sb, self.body, self.size, pos, len)
-    }
-}
-
-impl Source for Content<'_> {
-    fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<()> {
-        let beyond = Error::os(EIO, "beyond the end");
-        let end = pos.checked_add(buf.len() as u64).ok_or(beyond)?;
-        if end > self.size {
-            return Err(beyond);
-        }
-        let mut done = 0;
-        while done < buf.len() {
-            let at = pos + done as u64;
-            let extent = self.map(at, (buf.len() - done) as u64)?;
-            // What iomap demands of an extent.
-            let skip = at.checked_sub(extent.pos).expect("starts at or before");
-            let left = extent.len.checked_sub(skip).expect("reaches the byte");
-            assert!(left > 0, "reaches the byte");
-            let n = usize::try_from(left).map_or(usize::MAX, |left| left.min(buf.len() - done));
-            let part = &mut buf[done..done + n];
-            match extent.place {
-                Place::Hole => part.fill(0),
-                Place::Device { device: 0, addr } | Place::Inline { addr } => {
-                    Device(&self.image.data).read(addr + skip, part)?;
-                }
-                Place::Device { .. } => return Err(Error::unsupported("other devices")),
-            }
-            done += n;
-        }
-        Ok(())
-    }
-}
-
-impl dir::Blocks for Content<'_> {
-    type View = View;
-
-    fn block(&mut self, pos: u64, len: u32) -> Result<View> {
-        block(self, pos, len)
     }
 }
 
@@ -250,6 +241,10 @@ pub(crate) fn walk(image: &Image, budget: usize, limit: u64) -> usize {
             inode.size,
             u64::MAX,
         ] {
+            if let Layout::Compressed { .. } = inode.body.layout {
+                note(pos < inode.size && content.extent(pos).is_err());
+                continue;
+            }
             for len in [0, 1, 4096, u64::MAX] {
                 note(content.map(pos, len).is_err());
             }
@@ -257,7 +252,7 @@ pub(crate) fn walk(image: &Image, budget: usize, limit: u64) -> usize {
         match inode.file_type {
             FileType::Directory => {
                 // Only names that were listed: a directory of any size ends with the image.
-                let Ok(entries) = image.list(nid, &inode) else {
+                let Ok(entries) = image.list(&inode) else {
                     note(true);
                     note(image.lookup(&inode, b"some name").is_err());
                     continue;

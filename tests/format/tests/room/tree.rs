@@ -172,6 +172,77 @@ pub(crate) fn everything(tree: &Path) {
     ] {
         fs::set_permissions(tree.join(name), fs::Permissions::from_mode(mode)).expect("ours");
     }
+    touch_all(tree);
+}
+
+/// Lines that compress to about a third, from a seed.
+pub(crate) fn text(seed: u64, len: usize) -> Vec<u8> {
+    let mut text = Vec::with_capacity(len + 16);
+    for byte in noise(seed, len / 4 + 1) {
+        text.extend(
+            &b"the quick brown fox jumps over a lazy dog and runs"[usize::from(byte % 40)..]
+                [..usize::from(byte >> 4) % 10 + 1],
+        );
+    }
+    while text.len() < len {
+        text.extend_from_within(..text.len().min(len - text.len()));
+    }
+    text.truncate(len);
+    text
+}
+
+/// A tree of files that are worth compressing, some in part only.
+pub(crate) fn compressible(tree: &Path) {
+    let file = |name: &str, data: &[u8]| fs::write(tree.join(name), data).expect("room");
+    for size in [
+        0, 1, 100, 511, 513, 2000, 4095, 4096, 4097, 5000, 8192, 12_288, 16_385, 65_536, 100_000,
+        200_000,
+    ] {
+        file(&format!("text-{size}"), &text(size as u64 + 1, size));
+    }
+    file("large", &text(5, 3 << 20));
+    file("noise", &noise(6, 150_000));
+    let mixed = [
+        text(7, 70_000),
+        noise(7, 90_001),
+        text(8, 50_000),
+        noise(9, 777),
+    ]
+    .concat();
+    file("mixed", &mixed);
+    file("zeros", &vec![0; 1_000_000]);
+    file("units", &text(10, 65_536).repeat(20));
+    file("noisy-units", &noise(11, 65_536).repeat(4));
+    sparse(
+        &tree.join("sparse"),
+        &[(0, 10_000), (1 << 20, 5000)],
+        (2 << 20) + 77,
+    );
+    // What is the same starts anywhere, and has other neighbours.
+    for (i, start) in [0, 1000, 33_333, 100_001].into_iter().enumerate() {
+        let own = text(100 + i as u64, 20_000 + 3000 * i);
+        file(
+            &format!("overlap-{i}"),
+            &[&own[..], &mixed[start..], &own[..5000]].concat(),
+        );
+    }
+    fs::hard_link(tree.join("text-100"), tree.join("link")).expect("a link");
+    let many = tree.join("many");
+    fs::create_dir(&many).expect("a folder");
+    for i in 0..400u64 {
+        let path = many.join(format!("file-{i}"));
+        fs::write(&path, text(i, 37 * usize::try_from(i).expect("small"))).expect("room");
+        if i % 10 == 0 {
+            set(&path, "user.shared", b"the same for all");
+            set(&path, "user.own", format!("only {i}").as_bytes());
+        }
+    }
+    symlinks(tree);
+    touch_all(tree);
+}
+
+/// Gives each file a time of its own.
+fn touch_all(tree: &Path) {
     for (i, path) in paths(tree).iter().enumerate() {
         touch(path, i.try_into().expect("few files"));
     }

@@ -14,6 +14,8 @@ use kernel::format;
 mod bytes;
 
 mod dir;
+mod index;
+mod index_damage;
 mod inode;
 mod map;
 mod superblock;

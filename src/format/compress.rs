@@ -173,6 +173,10 @@ impl Index {
             Kind::Lclusters(index) => index.extent(src, sb.block, self.size, pos)?,
             Kind::Extents(table) => table.extent(src, sb.block, self.size, pos)?,
         };
+        // Where the ways that lead to an extent contradict each other.
+        if pos < found.start || pos >= found.end {
+            return Err(Error::corrupt("extent without the byte that led to it"));
+        }
         found.check(sb, self.size)
     }
 }

@@ -2,12 +2,17 @@
 
 //! Compressed trees, read back from images of all formats that mkfs.erofs writes.
 
+use crate::format::Source;
 use crate::images::compare;
 use crate::images::Kinds;
 use crate::images::Times;
 use crate::images::OWN;
+use crate::reader::Image;
 use crate::tree::compressible;
+use crate::tree::text;
 use crate::tree::Workshop;
+use std::fs;
+use std::os::unix::fs::FileExt;
 
 fn shop() -> Workshop {
     let shop = Workshop::new();
@@ -172,7 +177,7 @@ fn tables_of_extents() {
         check(
             &shop,
             &[&option, "-C65536", "-E48bit"],
-            &["full", algorithm],
+            &["Starts", algorithm],
         );
         check(
             &shop,
@@ -192,6 +197,38 @@ fn tables_of_extents() {
         &["full", "lz4"],
     );
     check(&shop, &["-zlz4", "-E48bit"], &["lz4"]);
+}
+
+#[test]
+fn table_for_a_file_of_more_than_4_gib() {
+    let shop = Workshop::new();
+    let size = (4 << 30) + 300_000;
+    let file = fs::File::create(shop.tree().join("huge")).expect("room");
+    file.set_len(size).expect("room");
+    let data = text(1, 200_000);
+    let places = [0, 1 << 31, (4 << 30) - 100_000, size - 200_000];
+    for pos in places {
+        file.write_all_at(&data, pos).expect("room");
+    }
+    let image = shop.mkfs(&["-zlz4", "-C65536", "-E48bit"]);
+    let image = Image::mount(image).expect("a good superblock");
+    let root = image.inode(image.sb.root_nid).expect("a good inode");
+    let found = image.lookup(&root, b"huge").expect("good").expect("there");
+    let inode = image.inode(found.nid).expect("a good inode");
+    let mut content = image.content(&inode);
+    assert_eq!(content.table(), Some("LongStarts"));
+    let mut read = vec![0; data.len()];
+    for pos in places {
+        content.read(pos, &mut read).expect("good data");
+        assert!(read == data, "at {pos}");
+    }
+    let mut pos = 0;
+    while pos < size {
+        let extent = content.extent(pos).expect("good").expect("compressed");
+        assert_eq!(extent.pos, pos);
+        pos += extent.len;
+    }
+    assert_eq!(pos, size);
 }
 
 #[test]

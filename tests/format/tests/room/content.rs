@@ -69,6 +69,13 @@ impl<'a> Content<'a> {
         map::map(&mut home, &image.sb, &file.body, file.size, pos, len)
     }
 
+    /// What kind of table has the extents of a file, by the names in `src/format`; `None`: none.
+    pub(crate) fn table(&self) -> Option<&'static str> {
+        let index = format!("{:?}", self.index.as_ref()?);
+        let names = ["Lengths", "Addresses", "LongStarts", "Starts"];
+        names.into_iter().find(|name| index.contains(name))
+    }
+
     /// The extent of a file that is compressed; `None`: it is not.
     pub(crate) fn extent(&self, pos: u64) -> Result<Option<Extent>> {
         let Some(index) = self.index else {

@@ -6,6 +6,7 @@ use crate::bytes::crc32c;
 use crate::bytes::sb;
 use crate::reader::walk;
 use crate::reader::Image;
+use crate::tree::noise;
 use crate::tree::Workshop;
 use std::fs;
 use std::path::Path;
@@ -47,19 +48,21 @@ impl Random {
     }
 }
 
-const ROUNDS: u64 = 1500;
-
 fn damage(options: &[&str]) {
+    damage_of(small, options, 1500);
+}
+
+fn damage_of(make: fn(&Path), options: &[&str], rounds: u64) {
     let shop = Workshop::new();
-    small(&shop.tree());
+    make(&shop.tree());
     let good = shop.mkfs(options);
     let image = Image::mount(good.clone()).expect("a good superblock");
     assert_eq!(walk(&image, 1000, 1 << 16), 0, "the image is good");
 
     // Only blocks that hold something, so that most hits count.
     let used: Vec<usize> = (1024..good.len()).filter(|&i| good[i] != 0).collect();
-    let mut faulty = 0;
-    for round in 0..ROUNDS {
+    let mut faulty = 0u64;
+    for round in 0..rounds {
         let mut random = Random(0x1234_5678_9abc_def1 + round);
         let mut bad = good.clone();
         for _ in 0..1 + random.next(8) {
@@ -80,11 +83,14 @@ fn damage(options: &[&str]) {
         let crc = crc32c(u32::MAX, &bad[1024..end.min(good.len())]);
         bad[sb::CHECKSUM..sb::CHECKSUM + 4].copy_from_slice(&crc.to_le_bytes());
         match Image::mount(bad) {
-            Ok(image) => faulty += usize::from(walk(&image, 1000, 1 << 16) > 0),
+            Ok(image) => faulty += u64::from(walk(&image, 1000, 1 << 16) > 0),
             Err(_) => faulty += 1,
         }
     }
-    assert!(faulty > 100, "only {faulty} of {ROUNDS} had an effect");
+    assert!(
+        faulty > rounds / 20,
+        "only {faulty} of {rounds} had an effect"
+    );
 }
 
 #[test]
@@ -114,6 +120,49 @@ fn block_map_and_prefixes() {
 #[test]
 fn dot_omitted() {
     damage(&["-Edot-omitted", "-b1024", "-x0"]);
+}
+
+/// A tree whose compressed image is mostly indexes: equal bytes, which take little room.
+fn squeezed(tree: &Path) {
+    for i in 0..60 {
+        let text = b"all work and no play ".repeat(40 * i);
+        fs::write(tree.join(format!("file-{i}")), text).expect("room");
+    }
+    fs::write(tree.join("units"), noise(1, 512).repeat(800)).expect("room");
+    fs::write(
+        tree.join("mixed"),
+        [noise(2, 700), vec![7; 90_000], noise(2, 1400)].concat(),
+    )
+    .expect("room");
+    fs::create_dir(tree.join("folder")).expect("room");
+    fs::write(tree.join("folder/file"), vec![b'x'; 200_000]).expect("room");
+}
+
+fn squeeze(options: &[&str]) {
+    damage_of(squeezed, options, 700);
+}
+
+#[test]
+fn compact_indexes() {
+    squeeze(&["-b512", "-zlz4", "-Eztailpacking"]);
+    squeeze(&["-zlz4", "-C65536", "--max-extent-bytes=16384"]);
+}
+
+#[test]
+fn full_indexes() {
+    squeeze(&["-zlz4", "-b512", "-C4096", "-Elegacy-compress"]);
+    squeeze(&["-zdeflate", "-C16384", "-Ededupe,fragments"]);
+}
+
+#[test]
+fn tables_of_extents() {
+    squeeze(&["-zlz4", "-b512", "-C4096", "-E48bit,fragments"]);
+    squeeze(&["-zzstd", "-C65536", "-E48bit"]);
+}
+
+#[test]
+fn metabox() {
+    squeeze(&["-zlz4", "-m4096", "--zD"]);
 }
 
 #[test]

@@ -251,6 +251,9 @@ impl Comparison<'_> {
         let image = self.image;
         let mut content = image.content(inode);
         if let Layout::Compressed { .. } = inode.body.layout {
+            if let Some(name) = content.table() {
+                *self.layouts.entry(name).or_default() += 1;
+            }
             self.extents(path, &content, inode.size);
         }
         let mut data = vec![0xee; expected.len()];

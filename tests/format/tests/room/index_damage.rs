@@ -339,6 +339,17 @@ fn way_ahead_ends_with_the_file() {
 }
 
 #[test]
+fn row_53_heads_out_of_order() {
+    // The third lcluster leads to the first one, past the head in the second.
+    let change = |file: &mut File| {
+        file.src.u16(24, 1).u32(28, 10);
+        file.src.u16(32, 2).u32(36, 0x1_0002);
+    };
+    assert_eq!(fault(full, change, 8192), CORRUPT);
+    assert_eq!(fault(full, change, 0), GOOD);
+}
+
+#[test]
 fn indexes_beyond_their_space() {
     for (file, full) in [(full as fn() -> File, 40), (compact, 16), (table, 48)] {
         let change = |file: &mut File| file.src.data.truncate(full);

@@ -9,11 +9,13 @@ use crate::bytes::sb;
 use crate::bytes::superblock;
 use crate::bytes::Bytes;
 use crate::bytes::EIO;
+use crate::format::compress::Algorithm;
 use crate::format::inode::Nid;
 use crate::format::superblock::Superblock;
 use crate::format::xattr::prefix_space;
 use crate::format::xattr::PrefixSpace;
 use crate::format::Kind;
+use crate::index::all_algorithms;
 
 /// Writes the checksum over `len` bytes from 1024 on.
 fn seal(image: &mut Bytes, len: usize) {
@@ -326,6 +328,29 @@ fn records(bitmap: u16, records: &[&[u8]]) -> Result<u16, Kind> {
     mount(&mut image)
         .map(|sb| sb.algorithms)
         .map_err(|error| error.kind)
+}
+
+#[test]
+fn what_decoders_have_to_know() {
+    let sb = superblock(|image| {
+        image.u32(sb::INCOMPAT, 1);
+    });
+    assert_eq!((sb.lz4_max_pcluster, sb.lzma_dict_size), (4096, 0));
+    assert!(!sb.has_big_pcluster() && sb.has_algorithm(Algorithm::Lz4));
+    assert!(!sb.has_algorithm(Algorithm::Lzma) && sb.metabox_nid.is_none());
+
+    let sb = all_algorithms(12);
+    assert_eq!(sb.lz4_max_pcluster, 65_536);
+    assert_eq!((sb.lzma_dict_size, sb.zstd_window_log), (65_536, 17));
+    assert!(sb.has_big_pcluster());
+    assert!(Algorithm::ALL.into_iter().all(|it| sb.has_algorithm(it)));
+    assert_eq!(all_algorithms(9).lz4_max_pcluster, 16 * 512);
+
+    let sb = superblock(|image| {
+        image.u32(sb::INCOMPAT, 0x100).u8(sb::EXTSLOTS, 1);
+        image.u64(sb::METABOX, 51);
+    });
+    assert_eq!(sb.metabox_nid, Some(Nid(51)));
 }
 
 /// A record of `len` payload bytes that starts with `start`.

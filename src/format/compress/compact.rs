@@ -188,29 +188,26 @@ impl<'a, S: Source> Entries<'a, S> {
 
     /// The block address of the head that is entry `number` of the pack at hand.
     fn blkaddr(&self, number: u32) -> Result<u64> {
-        let entries = (0..number).map(|number| self.pack.entry(number, self.value_bits));
-        // Blocks of the pclusters before, and of the one that the entry belongs to.
-        let (mut before, mut current) = (0u64, 0u64);
-        for (head, value) in entries {
-            let blocks = match head {
-                Some(_) => 1,
-                None if value & CBLKCNT != 0 => {
-                    current = u64::from(value & !CBLKCNT);
-                    continue;
+        // Blocks of the pclusters before the last one, and of the last one, before the entry.
+        let (mut before, mut last) = (0u32, 0);
+        for number in 0..number {
+            match self.pack.entry(number, self.value_bits) {
+                (Some(_), _) => {
+                    before = before.saturating_add(last);
+                    last = 1;
                 }
-                // The first one behind a head has the number of blocks.
-                None if self.big && value <= 1 => return Err(Error::corrupt("bogus CBLKCNT")),
-                None => continue,
-            };
-            before = before.saturating_add(current);
-            current = blocks;
+                (None, value) if value & CBLKCNT != 0 => last = value & !CBLKCNT,
+                // Only the first one behind a head is so near, and that has the number of blocks.
+                (None, value) if self.big && value <= 1 => {
+                    return Err(Error::corrupt("bogus distance in a big pcluster"));
+                }
+                (None, _) => (),
+            }
         }
         // Where all pclusters have one block, the base is that of the one before.
         let skipped = if self.big { 0 } else { 1 };
-        Ok(u64::from(self.pack.base())
-            .saturating_add(before)
-            .saturating_add(current)
-            .saturating_add(skipped))
+        let blocks = before.saturating_add(last).saturating_add(skipped);
+        Ok(u64::from(self.pack.base()).saturating_add(blocks.into()))
     }
 }
 

@@ -46,6 +46,12 @@ const PLEN_PARTIAL: u32 = 1 << 27;
 /// `Z_EROFS_EXTENT_PLEN_FMT_BIT`: 0 there is plain, n algorithm n - 1.
 const PLEN_FMT_BIT: u32 = 28;
 
+/// How many lengths are read at once: 256 bytes that start on as many, so that no page ends in them.
+const BATCH: usize = 64;
+
+/// How many lengths are summed up, which is 4 TiB of a file in extents of 64 KiB.
+const MAX_LENGTHS: u64 = 1 << 26;
+
 /// What a record has behind `plen`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -116,40 +122,28 @@ impl Table {
         size: u64,
         pos: u64,
     ) -> Result<Found> {
-        if matches!(self.form, Form::Lengths | Form::Addresses) {
-            let number = self.bits.number(pos);
-            let start = self.bits.pos(number);
-            let record = match self.form {
-                Form::Lengths => self.length(src, number)?,
-                _ => self.address(src, number)?,
-            };
-            let end = start.saturating_add(self.bits.size());
-            let place = self.place(block, &record, end >= size)?;
-            return Ok(Found {
-                start,
-                end: end.min(size),
-                place,
-            });
-        }
-
-        let (start, end, record, last) = self.search(src, size, pos)?;
+        let number = self.bits.number(pos);
+        let record = match self.form {
+            Form::Lengths => self.length(src, number)?,
+            Form::Addresses => self.address(src, number)?,
+            Form::Starts | Form::LongStarts => return self.search(src, block, size, pos),
+        };
+        let start = self.bits.pos(number);
+        let end = start.saturating_add(self.bits.size());
         Ok(Found {
             start,
-            end,
-            place: match record {
-                Some(record) => self.place(block, &record, last)?,
-                None => Place::Hole,
-            },
+            end: end.min(size),
+            place: self.place(block, &record, end >= size)?,
         })
     }
 
-    /// The position of record `number`, in records of `size` bytes from `base` on.
+    /// The position of record `number` of those from `base` on.
     fn record_pos(&self, base: u64, number: u64) -> Result<u64> {
         let offset = number.checked_mul(self.form.size());
         after(base, offset.unwrap_or(u64::MAX))
     }
 
-    /// A record that has an address, of which only the first `len` bytes are there.
+    /// The first `len` bytes of a record, as many as it has; the others are zeros.
     fn read<S: Source>(&self, src: &mut S, number: u64, len: usize) -> Result<Raw> {
         let mut raw = Raw::new_zeroed();
         let pos = self.record_pos(self.pos, number)?;
@@ -175,37 +169,36 @@ impl Table {
         // The address of the first one, as 8 bytes.
         let mut pstart = u64::from_le_bytes(src.array::<8>(self.pos)?);
         let base = after(self.pos, 8)?;
-        // First of all, as a number from a bogus size does not get past this.
+        // Read before the others, as the number from a bogus size does not get past this.
         let plen = u32::from_le_bytes(src.array::<4>(self.record_pos(base, number)?)?);
 
         let mut batch = [U32::ZERO; BATCH];
         let mut done = 0u64;
         while done < number {
             let pos = self.record_pos(base, done)?;
-            // To where a page may end at most.
-            let room = BATCH.saturating_sub((pos / self.form.size()) as usize % BATCH);
-            let left = usize::try_from(number.saturating_sub(done)).unwrap_or(BATCH);
-            let Some(lengths) = batch.get_mut(..left.min(room)) else {
+            let room = (BATCH as u64).saturating_sub(pos / self.form.size() % BATCH as u64);
+            let n = room.min(number.saturating_sub(done));
+            let Some(lengths) = usize::try_from(n).ok().and_then(|n| batch.get_mut(..n)) else {
                 break;
             };
             src.read(pos, lengths.as_mut_bytes())?;
-            let stored = lengths.iter().fold(0u64, |sum, plen| {
-                sum.wrapping_add(u64::from(plen.get() & PLEN_MASK))
-            });
-            pstart = after(pstart, stored)?;
-            done = done.saturating_add(lengths.len() as u64);
+            let lengths = lengths.iter().map(|it| u64::from(it.get() & PLEN_MASK));
+            pstart = after(pstart, lengths.fold(0, u64::saturating_add))?;
+            done = done.saturating_add(n);
         }
         Ok(Record { plen, pstart })
     }
 
-    /// The record of the extent that holds `pos`: the extent's start and end, and whether it is the
-    /// last one. Without a record it is the hole before the first one.
+    /// Searches the records that say where their extent starts.
+    ///
+    /// Before the first one is a hole, be there a first one or not.
     fn search<S: Source>(
         &self,
         src: &mut S,
+        block: BlockBits,
         size: u64,
         pos: u64,
-    ) -> Result<(u64, u64, Option<Record>, bool)> {
+    ) -> Result<Found> {
         let (mut start, mut end, mut found) = (0, size, None);
         let (mut low, mut high) = (0, self.count);
         while low < high {
@@ -231,7 +224,15 @@ impl Table {
                 pstart: u64::from(raw.pstart_hi.get()) << 32 | u64::from(raw.pstart_lo.get()),
             });
         }
-        Ok((start, end, found, low >= self.count))
+        let last = low >= self.count;
+        Ok(Found {
+            start,
+            end,
+            place: match found {
+                Some(record) => self.place(block, &record, last)?,
+                None => Place::Hole,
+            },
+        })
     }
 
     fn place(&self, block: BlockBits, record: &Record, last: bool) -> Result<Place> {
@@ -272,10 +273,3 @@ impl Table {
         Ok(Place::Pcluster { run, coding })
     }
 }
-
-/// How many records are read at once: 256 bytes, on as many, which no page ends in.
-const BATCH: usize = 64;
-
-/// How many records without addresses are summed up. The largest extents would make a file of
-/// 512 TiB of that.
-const MAX_LENGTHS: u64 = 1 << 26;

@@ -127,10 +127,11 @@ impl<'a> File<'a> {
             Stored::Hole => Place::Hole,
             Stored::Fragment { .. } => Place::Encoded(None),
             Stored::Encoded { run, .. } | Stored::Plain { run, .. } => {
-                Place::Encoded(match run.space {
-                    Space::Device => Some(self.volume.locate(run.addr)?.0),
-                    Space::Inode => None,
-                })
+                let in_metabox = run.space == Space::Inode && self.nid.in_metabox();
+                Place::Encoded(Some(match in_metabox {
+                    true => run.addr,
+                    false => self.volume.locate(run.addr)?.0,
+                }))
             }
         };
         Ok(Extent {

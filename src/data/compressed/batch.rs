@@ -300,7 +300,8 @@ fn copy(to: &mut [u8], from: &[u8], at: usize) -> format::Result<()> {
     let from = from
         .get(at..end)
         .ok_or(format::Error::corrupt("more bytes than are stored"))?;
-    to.copy_from_slice(from);
+    // As many as there are: no lengths to disagree on.
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
     Ok(())
 }
 

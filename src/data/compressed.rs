@@ -9,7 +9,10 @@ mod batch;
 mod plan;
 mod resolve;
 
-use super::file::File;
+use super::file::{
+    File,
+    Reader, //
+};
 use crate::vfs::{
     folios::{
         FolioRun,
@@ -27,6 +30,7 @@ use plan::{
 };
 use resolve::Resolver;
 
+pub(super) use resolve::Seen;
 pub(crate) use resolve::{
     Packed,
     PackedContent, //
@@ -36,28 +40,29 @@ pub(crate) use resolve::{
 const LARGE: u64 = 64 << 10;
 
 /// Fills the folios of `run`: now, or some time where nobody waits.
-pub(super) fn read(file: &File<'_>, run: FolioRun, purpose: Purpose) -> Result {
+pub(super) fn read(reader: &Reader<'_>, run: FolioRun, purpose: Purpose) -> Result {
     let window = Window {
         pos: run.pos(),
         end: run.end(),
         purpose,
     };
-    let plan = Plan::new(file, &window)?;
+    let plan = Plan::new(reader, &window)?;
     let output = Output::new(run, plan.beyond)?;
-    Batch::new(file, plan, output, purpose)?.run()
+    Batch::new(&reader.file, plan, output, purpose)?.run()
 }
 
 /// Reads the `buf.len()` bytes at `pos`, which are all in the file.
-pub(super) fn read_bytes(file: &File<'_>, pos: u64, buf: &mut [u8]) -> Result {
-    batch::read_bytes(file, pos, buf)
+fn read_bytes(file: File<'_>, pos: u64, buf: &mut [u8]) -> Result {
+    batch::read_bytes(&Reader::new(file), pos, buf)
 }
 
 /// What is decoded together with `range`, in whole pages, as far as the mount wants it to be read ahead.
-pub(super) fn whole(file: &File<'_>, range: Range<u64>, purpose: Purpose) -> Range<u64> {
+pub(super) fn whole(reader: &Reader<'_>, range: Range<u64>, purpose: Purpose) -> Range<u64> {
     const MASK: u64 = PAGE_SIZE as u64 - 1;
+    let file = &reader.file;
     let cache = file.volume.policy.cache();
     let mut whole = range.clone();
-    let Ok(resolver) = Resolver::new(file) else {
+    let Ok(resolver) = Resolver::new(reader) else {
         return whole;
     };
     let around = |pos| match resolver.encoded_around(pos) {

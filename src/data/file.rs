@@ -54,6 +54,25 @@ pub(crate) struct File<'a> {
     pub(crate) size: u64,
 }
 
+/// A file that is being read.
+pub(crate) struct Reader<'a> {
+    /// Which file.
+    pub(crate) file: File<'a>,
+    /// What was found of it so far.
+    pub(super) seen: compressed::Seen,
+}
+
+impl<'a> Reader<'a> {
+    /// Starts to read `file`.
+    #[inline]
+    pub(crate) fn new(file: File<'a>) -> Self {
+        Self {
+            file,
+            seen: compressed::Seen::default(),
+        }
+    }
+}
+
 impl<'a> File<'a> {
     /// Whether its bytes have to be decoded.
     pub(crate) fn is_compressed(&self) -> bool {
@@ -142,28 +161,29 @@ impl<'a> File<'a> {
     }
 }
 
-impl Extents for File<'_> {
+impl Extents for Reader<'_> {
     fn extent(&self, pos: u64, len: u64, purpose: Purpose) -> Result<Extent> {
-        let found = match self.is_compressed() {
-            true => self.find_encoded(pos, purpose),
-            false => self.find(pos, len, purpose),
+        let file = &self.file;
+        let found = match file.is_compressed() {
+            true => file.find_encoded(pos, purpose),
+            false => file.find(pos, len, purpose),
         };
         found.map_err(|fault| match purpose.is_awaited() {
-            true => self.volume.report(self.nid, fault),
+            true => file.volume.report(file.nid, fault),
             false => errno(&fault),
         })
     }
 
     fn size(&self) -> u64 {
-        self.size
+        self.file.size
     }
 
     fn begin_io(&self) -> Running {
-        self.volume.begin()
+        self.file.volume.begin()
     }
 
     fn encoded(&self) -> bool {
-        self.is_compressed()
+        self.file.is_compressed()
     }
 
     fn decode(&self, run: FolioRun, purpose: Purpose) -> Result {

@@ -10,7 +10,7 @@ use super::{
     xattr,
     Erofs, //
 };
-use crate::data::file::File;
+use crate::data::file::Reader;
 use crate::share::{
     self,
     inode::{
@@ -50,10 +50,10 @@ impl FileOps for Erofs {
 }
 
 impl FileMap for Erofs {
-    type Source<'a> = File<'a>;
+    type Source<'a> = Reader<'a>;
 
-    fn source(inode: &Inode<Self>) -> File<'_> {
-        inode::file(inode)
+    fn source(inode: &Inode<Self>) -> Reader<'_> {
+        Reader::new(inode::file(inode))
     }
 }
 
@@ -62,14 +62,15 @@ impl Fill for Erofs {
 
     fn with_member<R>(
         shared: &Inode<SharedFs>,
-        not: Option<&File<'_>>,
-        fill: impl FnOnce(&File<'_>) -> Result<R>,
+        not: Option<&Reader<'_>>,
+        fill: impl FnOnce(&Reader<'_>) -> Result<R>,
     ) -> Result<R> {
-        share::inode::with_member(shared, not, fill)
+        let not = not.map(|reader| &reader.file);
+        share::inode::with_member(shared, not, |file| fill(&Reader::new(file)))
     }
 
-    fn has_other_member(shared: &Inode<SharedFs>, this: &File<'_>) -> bool {
-        share::inode::has_other_member(shared, this)
+    fn has_other_member(shared: &Inode<SharedFs>, this: &Reader<'_>) -> bool {
+        share::inode::has_other_member(shared, &this.file)
     }
 }
 

@@ -167,7 +167,7 @@ impl Members {
 pub(crate) fn with_member<R>(
     shared: &Inode<SharedFs>,
     not: Option<&File<'_>>,
-    read: impl FnOnce(&File<'_>) -> Result<R>,
+    read: impl FnOnce(File<'_>) -> Result<R>,
 ) -> Result<R> {
     let (member, running) = {
         let list = shared.data().list.lock();
@@ -180,7 +180,7 @@ pub(crate) fn with_member<R>(
         };
         (member, running)
     };
-    let done = read(&File {
+    let done = read(File {
         volume: &member.volume,
         nid: member.nid,
         body: &member.body,

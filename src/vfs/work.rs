@@ -65,3 +65,9 @@ pub(crate) fn cpus() -> u32 {
     // SAFETY: Reads a number.
     unsafe { bindings::erofs_helper_online_cpus() }
 }
+
+/// Lets others run.
+pub(crate) fn yield_now() {
+    // SAFETY: May sleep, as work does.
+    unsafe { bindings::erofs_helper_cond_resched() }
+}

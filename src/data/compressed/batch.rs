@@ -12,7 +12,10 @@ use super::plan::{
     Window, //
 };
 use crate::data::{
-    file::File,
+    file::{
+        File,
+        Reader, //
+    },
     policy::Decoding,
     volume::{
         self,
@@ -38,8 +41,7 @@ use crate::vfs::{
     },
     folios::{
         Cutter,
-        Output,
-        Piece, //
+        Output, //
     },
     inflight::Running,
     iomap::Purpose,
@@ -50,26 +52,19 @@ use kernel::{
     sync::Arc, //
 };
 
-/// A step, and the memory that it fills until it is done.
-struct Task {
-    step: Step,
-    piece: Option<Piece>,
-    done: format::Result<()>,
-}
-
-/// What is needed when all tasks are done.
+/// What is needed when all steps are done.
 struct Ending {
     output: Arc<Output>,
     /// Keeps the volume's device in use.
     _running: Running,
 }
 
-/// A read: what has to be fetched, and the tasks that use it.
+/// A read: what has to be fetched, and the steps that use it.
 #[pin_data]
 pub(super) struct Batch {
     #[pin]
     fetch: Fetch,
-    tasks: Claims<Task, Ending>,
+    steps: Claims<Step, Ending>,
     bytes: usize,
     volume: Arc<Volume>,
     nid: Nid,
@@ -87,20 +82,14 @@ impl Batch {
     /// A read by `plan` into `output`.
     pub(super) fn new(
         file: &File<'_>,
-        plan: Plan,
+        mut plan: Plan,
         mut output: Cutter,
         purpose: Purpose,
     ) -> Result<Arc<Self>> {
-        let mut tasks = KVVec::with_capacity(plan.steps.len(), GFP_KERNEL)?;
         let mut bytes: usize = 0;
-        for step in plan.steps {
+        for step in plan.steps.iter_mut() {
             bytes = bytes.saturating_add(step.len);
-            let task = Task {
-                piece: Some(output.cut(step.len).ok_or(EIO)?),
-                step,
-                done: Ok(()),
-            };
-            tasks.push(task, GFP_KERNEL)?;
+            step.piece = Some(output.cut(step.len).ok_or(EIO)?);
         }
         let ending = Ending {
             output: output.into_output(),
@@ -109,7 +98,7 @@ impl Batch {
         Arc::pin_init(
             pin_init!(Self {
                 fetch <- Fetch::new(plan.spans, !purpose.is_awaited()),
-                tasks: Claims::new(tasks, ending),
+                steps: Claims::new(plan.steps, ending),
                 bytes,
                 volume: file.volume.clone(),
                 nid: file.nid,
@@ -142,12 +131,12 @@ impl Batch {
         Ok(())
     }
 
-    /// Works off the tasks on as many CPUs as it is worth.
+    /// Does the steps on as many CPUs as it is worth.
     fn share_out(self: Arc<Self>) {
         /// Less than this is done before another CPU has woken up.
         const SHARE: usize = 32 << 10;
         let shares = (self.bytes / SHARE)
-            .min(self.tasks.len())
+            .min(self.steps.len())
             .min(work::cpus() as usize);
         for _ in 1..shares {
             if !self.clone().work_elsewhere() {
@@ -162,25 +151,26 @@ impl Batch {
         work::spawn(move || drop(self.work()))
     }
 
-    /// Works off the tasks that nobody has claimed. The one who does the last of all ends the read.
+    /// Does the steps that nobody has claimed. The one who does the last of all ends the read.
     fn work(&self) -> Option<Over> {
-        while let Some(mut task) = self.tasks.claim() {
-            task.run(self);
-            if let Some((tasks, ending)) = task.done() {
-                return Some(self.end(&tasks, ending));
+        while let Some(mut step) = self.steps.claim() {
+            step.run(self);
+            if let Some((steps, ending)) = step.done() {
+                return Some(self.end(&steps, ending));
             }
+            work::yield_now();
         }
         None
     }
 
-    fn end(&self, tasks: &[Task], ending: Ending) -> Over {
-        let failed = tasks.iter().find_map(|task| task.done.err());
-        let errno = |task: &Task| task.done.err().map(|fault| volume::errno(&fault));
+    fn end(&self, steps: &[Step], ending: Ending) -> Over {
+        let failed = steps.iter().find_map(|step| step.done.err());
+        let errno = |step: &Step| step.done.err().map(|fault| volume::errno(&fault));
         let buffer = ending.output.finish(|from, to| {
             failed?;
-            tasks
+            steps
                 .iter()
-                .filter(|task| task.step.pos < to && task.end() > from)
+                .filter(|step| step.pos < to && step.end() > from)
                 .find_map(errno)
         });
         Over {
@@ -200,16 +190,16 @@ impl Fetching for Batch {
     }
 }
 
-impl Task {
-    /// The position behind the task's bytes.
+impl Step {
+    /// The position behind its bytes.
     fn end(&self) -> u64 {
-        self.step.pos.saturating_add(self.step.len as u64)
+        self.pos.saturating_add(self.len as u64)
     }
 
     fn run(&mut self, batch: &Batch) {
         // Gone when this returns: the memory is to be finished.
         if let Some(mut piece) = self.piece.take() {
-            self.done = self.step.action.fill(piece.bytes_mut(), batch);
+            self.done = self.action.fill(piece.bytes_mut(), batch);
         }
         if let (Err(fault), true) = (self.done, batch.purpose.is_awaited()) {
             batch.volume.report(batch.nid, fault);
@@ -306,15 +296,15 @@ fn copy(to: &mut [u8], from: &[u8], at: usize) -> format::Result<()> {
 }
 
 /// Reads the bytes of `file` at `pos`, which are all below its size.
-pub(super) fn read_bytes(file: &File<'_>, pos: u64, buf: &mut [u8]) -> Result {
+pub(super) fn read_bytes(reader: &Reader<'_>, pos: u64, buf: &mut [u8]) -> Result {
     let window = Window {
         pos,
         end: pos.saturating_add(buf.len() as u64),
         purpose: Purpose::Read,
     };
-    let plan = Plan::new(file, &window)?;
+    let plan = Plan::new(reader, &window)?;
     let output = Output::in_buffer(Buffer::new(buf.len(), Need::Must)?)?;
-    let batch = Batch::new(file, plan, output, Purpose::Read)?;
+    let batch = Batch::new(&reader.file, plan, output, Purpose::Read)?;
     fetch::wait(&batch);
     let over = batch.work().ok_or(EIO)?;
     over.result?;

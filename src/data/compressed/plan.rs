@@ -10,7 +10,10 @@ use super::{
     LARGE, //
 };
 use crate::data::{
-    file::File,
+    file::{
+        File,
+        Reader, //
+    },
     leftovers::{
         self,
         Key,
@@ -34,6 +37,7 @@ use crate::vfs::{
         Need, //
     },
     fetch::Span,
+    folios::Piece,
     iomap::Purpose,
     PAGE_SIZE, //
 };
@@ -64,6 +68,10 @@ pub(super) struct Step {
     pub(super) pos: u64,
     pub(super) len: usize,
     pub(super) action: Action,
+    /// The memory that it fills, until it is done.
+    pub(super) piece: Option<Piece>,
+    /// How it went.
+    pub(super) done: format::Result<()>,
 }
 
 /// How it is filled.
@@ -135,27 +143,37 @@ struct Planner<'a> {
     need: Need,
     steps: KVVec<Step>,
     wanted: KVec<Wanted>,
+    /// How many bytes these are.
+    fetched: u64,
     beyond: usize,
 }
 
 /// How much is read at once, if no single extent needs more.
 const SPAN: u64 = 128 << 10;
 
+/// A hostile image may cut a file into single bytes, and store each in a cluster of its own: no more of that at once.
+const MOST_STEPS: usize = 8192;
+/// In bytes.
+const MOST_FETCHED: u64 = 64 << 20;
+const TOO_MUCH: format::Error = format::Error::os(12, "too many extents for one read");
+
 impl Plan {
     /// Plans a read. Where the image is at fault it fails for the bytes concerned only.
-    pub(super) fn new(file: &File<'_>, window: &Window) -> Result<Self> {
+    pub(super) fn new(reader: &Reader<'_>, window: &Window) -> Result<Self> {
         let mut planner = Planner {
-            file,
+            file: &reader.file,
             window,
             need: match window.purpose.is_awaited() {
                 true => Need::Must,
                 false => Need::Optional,
             },
-            steps: KVVec::new(),
+            // Mostly enough, for a page.
+            steps: KVVec::with_capacity(4, GFP_KERNEL)?,
             wanted: KVec::new(),
+            fetched: 0,
             beyond: 0,
         };
-        planner.fill()?;
+        planner.fill(&Resolver::new(reader))?;
         planner.finish()
     }
 }
@@ -163,17 +181,24 @@ impl Plan {
 impl Planner<'_> {
     fn push(&mut self, pos: u64, len: u64, action: Action) -> Result {
         let len = usize::try_from(len)?;
-        self.steps.push(Step { pos, len, action }, GFP_KERNEL)?;
+        let step = Step {
+            pos,
+            len,
+            action,
+            piece: None,
+            done: Ok(()),
+        };
+        self.steps.push(step, GFP_KERNEL)?;
         Ok(())
     }
 
-    fn fill(&mut self) -> Result {
+    fn fill(&mut self, resolver: &format::Result<Resolver<'_>>) -> Result {
         let (mut pos, end) = (self.window.pos, self.window.end);
         let data = end.min(self.file.size);
-        let resolver = Resolver::new(self.file);
         while pos < data {
             let left = data.saturating_sub(pos);
-            let found = match &resolver {
+            let found = match resolver {
+                _ if self.steps.len() > MOST_STEPS || self.fetched > MOST_FETCHED => Err(TOO_MUCH),
                 Ok(resolver) => resolver.find(pos),
                 Err(fault) => Err(*fault),
             };
@@ -193,13 +218,14 @@ impl Planner<'_> {
 
     /// What fills the bytes from `pos` on, at most `left`, and how many it fills.
     fn step(&mut self, found: &Found, pos: u64, left: u64) -> Result<(u64, Action)> {
-        let len = found.len.min(left);
+        let len = found.len(pos).min(left);
         let place = found.extent.stored;
         let filled = match place {
             Place::Hole => return Ok((len, Action::Zero)),
-            Place::Encoded { .. } if found.packed || found.skip() > 0 => {
+            Place::Encoded { .. } if found.packed || found.skip(pos) > 0 => {
                 let volume = self.file.volume;
-                if let Some(recalled) = volume.leftovers.recall(found.key(volume), found.at) {
+                let at = found.extent.pos.saturating_add(found.skip(pos));
+                if let Some(recalled) = volume.leftovers.recall(found.key(volume), at) {
                     let have = recalled.bytes().len() as u64;
                     return Ok((len.min(have), Action::Recall(recalled)));
                 }
@@ -211,7 +237,7 @@ impl Planner<'_> {
                     stored,
                     head: head as usize,
                     head_at: head_at as usize,
-                    skip: found.skip() as usize,
+                    skip: found.skip(pos) as usize,
                 };
                 (len, copy)
             }),
@@ -244,7 +270,7 @@ impl Planner<'_> {
         let stored = self.stored(&run, found)?;
         let block = volume.sb.block;
         let padded = block.size().saturating_sub(block.offset(run.addr));
-        let (skip, whole) = (found.skip(), found.extent.len);
+        let (skip, whole) = (found.skip(pos), found.extent.len);
         let mut decode = Decode {
             stored,
             padded: padded.min(run.len.into()) as usize,
@@ -273,7 +299,7 @@ impl Planner<'_> {
             self.beyond = behind as usize;
             decode.rest = Rest::Behind {
                 key,
-                pos: found.at.saturating_add(len),
+                pos: found.extent.pos.saturating_add(len),
                 len: self.beyond,
             };
             return Ok((whole, Action::Decode(decode)));
@@ -331,6 +357,7 @@ impl Planner<'_> {
             }
             None => {
                 self.wanted.push(Wanted { start, end }, GFP_KERNEL)?;
+                self.fetched = self.fetched.saturating_add(end.saturating_sub(start));
                 start
             }
         };

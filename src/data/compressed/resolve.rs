@@ -3,7 +3,10 @@
 //! From a position in a compressed file to the extent that holds it, in that file or in the packed one.
 
 use crate::data::{
-    file::File,
+    file::{
+        File,
+        Reader, //
+    },
     leftovers::Key,
     volume::Volume, //
 };
@@ -25,7 +28,10 @@ use crate::format::{
     },
     map, //
 };
-use core::ops::Range;
+use core::{
+    cell::Cell,
+    ops::Range, //
+};
 use kernel::sync::Arc;
 
 /// The file that fragments of other files lie in.
@@ -37,7 +43,8 @@ pub(crate) struct Packed {
     pub(crate) index: Option<Index>,
 }
 
-/// What holds a byte of a file.
+/// What holds some bytes of a file.
+#[derive(Clone, Copy)]
 pub(super) struct Found {
     /// The file that the extent belongs to: the one that was asked about, or the packed one.
     pub(super) nid: Nid,
@@ -45,12 +52,12 @@ pub(super) struct Found {
     pub(super) packed: bool,
     /// Its extent, never a fragment.
     pub(super) extent: Extent,
-    /// The byte's position there.
-    pub(super) at: u64,
-    /// How many bytes from there on are the file's.
-    pub(super) len: u64,
-    /// How many bytes before are.
-    before: u64,
+    /// The position of the first byte that it holds of the file that was asked about.
+    start: u64,
+    /// The position behind the last one.
+    end: u64,
+    /// Where the first one is in the extent.
+    skip: u64,
 }
 
 impl Found {
@@ -62,36 +69,77 @@ impl Found {
         }
     }
 
-    /// The bytes of the extent before the one that was found.
-    pub(super) fn skip(&self) -> u64 {
-        self.at.saturating_sub(self.extent.pos)
+    fn holds(&self, pos: u64) -> bool {
+        self.start <= pos && pos < self.end
+    }
+
+    /// How many bytes it holds from byte `pos` of the file on.
+    pub(super) fn len(&self, pos: u64) -> u64 {
+        self.end.saturating_sub(pos)
+    }
+
+    /// How many bytes of the extent come before byte `pos` of the file.
+    pub(super) fn skip(&self, pos: u64) -> u64 {
+        self.skip.saturating_add(pos.saturating_sub(self.start))
+    }
+}
+
+/// What was found for one read: what is asked next is mostly about the same.
+#[derive(Default)]
+pub(in crate::data) struct Seen {
+    index: Cell<Option<Index>>,
+    found: [Cell<Option<Found>>; 2],
+}
+
+impl Seen {
+    fn found(&self, pos: u64) -> Option<Found> {
+        let holds = |found: &Found| found.holds(pos);
+        self.found.iter().find_map(|slot| slot.get().filter(holds))
+    }
+
+    fn note(&self, found: Found) {
+        let [last, before] = &self.found;
+        before.set(last.replace(Some(found)));
     }
 }
 
 /// Finds the extents of one file.
 pub(super) struct Resolver<'a> {
     file: &'a File<'a>,
+    seen: &'a Seen,
     /// `None`: it is the packed file.
     index: Option<Index>,
 }
 
 impl<'a> Resolver<'a> {
-    pub(super) fn new(file: &'a File<'a>) -> format::Result<Self> {
+    pub(super) fn new(reader: &'a Reader<'a>) -> format::Result<Self> {
+        let (file, seen) = (&reader.file, &reader.seen);
         let volume = file.volume;
-        let index = match volume.packed() {
-            Some(packed) if packed.nid == file.nid => None,
-            _ => Some(Index::read(
+        let index = match (seen.index.get(), volume.packed()) {
+            (Some(index), _) => Some(index),
+            (None, Some(packed)) if packed.nid == file.nid => None,
+            (None, _) => Some(Index::read(
                 &mut file.meta(),
                 &volume.sb,
                 file.body,
                 file.size,
             )?),
         };
-        Ok(Self { file, index })
+        seen.index.set(index);
+        Ok(Self { file, seen, index })
     }
 
     /// What holds byte `pos`, which is below the file's size.
     pub(super) fn find(&self, pos: u64) -> format::Result<Found> {
+        if let Some(found) = self.seen.found(pos) {
+            return Ok(found);
+        }
+        let found = self.look_up(pos)?;
+        self.seen.note(found);
+        Ok(found)
+    }
+
+    fn look_up(&self, pos: u64) -> format::Result<Found> {
         let File {
             volume, nid, size, ..
         } = *self.file;
@@ -103,34 +151,40 @@ impl<'a> Resolver<'a> {
                 stored: Stored::Fragment { offset: 0 },
             },
         };
-        let before = pos.saturating_sub(extent.pos);
-        let len = extent.len.saturating_sub(before);
+        let end = extent.pos.saturating_add(extent.len);
         let Stored::Fragment { offset } = extent.stored else {
             return Ok(Found {
                 nid,
                 packed: false,
                 extent,
-                at: pos,
-                len,
-                before,
+                start: extent.pos,
+                end,
+                skip: 0,
             });
         };
         let packed = volume
             .packed()
             .ok_or(format::Error::corrupt("fragment without a packed inode"))?;
-        let at = offset.saturating_add(before);
-        if at.checked_add(len).is_none_or(|end| end > packed.size) {
+        if offset
+            .checked_add(extent.len)
+            .is_none_or(|end| end > packed.size)
+        {
             return Err(format::Error::corrupt("fragment beyond the packed file"));
         }
-        let extent = packed.extent(volume, at)?;
-        let skip = at.saturating_sub(extent.pos);
+        let before = pos.saturating_sub(extent.pos);
+        let at = offset.saturating_add(before);
+        let stored = packed.extent(volume, at)?;
+        // As much of the fragment as is in this extent.
+        let skip = at.saturating_sub(stored.pos);
+        let before = before.min(skip);
+        let behind = stored.len.saturating_sub(skip);
         Ok(Found {
             nid: packed.nid,
             packed: true,
-            extent,
-            at,
-            len: len.min(extent.len.saturating_sub(skip)),
-            before: before.min(skip),
+            extent: stored,
+            start: pos.saturating_sub(before),
+            end: end.min(pos.saturating_add(behind)),
+            skip: skip.saturating_sub(before),
         })
     }
 
@@ -138,9 +192,7 @@ impl<'a> Resolver<'a> {
     pub(super) fn encoded_around(&self, pos: u64) -> format::Result<Option<Range<u64>>> {
         let found = self.find(pos)?;
         Ok(match found.extent.stored {
-            Stored::Encoded { .. } => {
-                Some(pos.saturating_sub(found.before)..pos.saturating_add(found.len))
-            }
+            Stored::Encoded { .. } => Some(found.start..found.end),
             _ => None,
         })
     }
@@ -238,7 +290,7 @@ impl format::Source for PackedContent<'_> {
         if buf.is_empty() {
             return Ok(());
         }
-        super::read_bytes(&self.0, pos, buf)
+        super::read_bytes(self.0, pos, buf)
             .map_err(|e| format::Error::os(e.to_errno().wrapping_neg(), "cannot read packed file"))
     }
 }

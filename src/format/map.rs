@@ -65,7 +65,9 @@ pub(crate) fn map<S: Source>(
         wide,
     } = body.layout
     else {
-        return Err(Error::unsupported("compressed data is not supported yet"));
+        return Err(Error::unsupported(
+            "compressed data is mapped by its index only",
+        ));
     };
     let table = Table {
         sb,

@@ -19,7 +19,7 @@ use super::lclusters::Index;
 use super::lclusters::Nonhead;
 use super::lclusters::CBLKCNT;
 
-/// What a compact index cannot do.
+/// Refuses what a compact index cannot do.
 pub(super) fn check(index: &Index, block: BlockBits, size: u64) -> Result<()> {
     if index.bits.get() > 14 {
         return Err(Error::invalid("lclusters too large for the compact index"));

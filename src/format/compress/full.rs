@@ -42,7 +42,7 @@ const PARTIAL_REF: u16 = 1 << 15;
 /// Reserved bytes between the map header and the index.
 const GAP: u64 = 8;
 
-/// What a full index cannot do.
+/// Refuses what a full index cannot do.
 pub(super) fn check(index: &Index) -> Result<()> {
     if index.bits.get() > 15 {
         return Err(Error::unsupported("lclusters too large for the full index"));

@@ -136,7 +136,7 @@ impl Index {
         Ok(Kind::Lclusters(self))
     }
 
-    /// The extent that holds `last`, the last byte of the file.
+    /// What `hint` and the extent that holds `last`, the file's last byte, tell together.
     fn find_tail<E: Entries>(
         &self,
         entries: &mut E,

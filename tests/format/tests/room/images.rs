@@ -4,7 +4,6 @@
 
 use crate::content::Content;
 use crate::format::compress;
-use crate::format::compress::Algorithm;
 use crate::format::compress::Space;
 use crate::format::compress::Stored;
 use crate::format::dir::Dirent;
@@ -69,12 +68,7 @@ fn extent_name(extent: &compress::Extent) -> &'static str {
         Stored::Encoded { run, .. } | Stored::Plain { run, .. } if run.space == Space::Inode => {
             "tail"
         }
-        Stored::Encoded { algorithm, .. } => match algorithm {
-            Algorithm::Lz4 => "lz4",
-            Algorithm::Lzma => "lzma",
-            Algorithm::Deflate => "deflate",
-            Algorithm::Zstd => "zstd",
-        },
+        Stored::Encoded { algorithm, .. } => algorithm.name(),
         Stored::Plain { head: 0, .. } => "shifted",
         Stored::Plain { .. } => "interlaced",
     }

@@ -16,6 +16,7 @@ mod bytes;
 mod dir;
 mod index;
 mod index_damage;
+mod index_tables;
 mod inode;
 mod map;
 mod superblock;

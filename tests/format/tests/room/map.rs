@@ -134,7 +134,7 @@ fn row_27_addresses_do_not_wrap() {
 }
 
 #[test]
-fn compressed_is_not_there_yet() {
+fn compressed_is_for_its_index() {
     let body = body(Layout::Compressed { full: true }, 32, 0);
     let error = flat(&body, 10, 0).err().map(|error| error.kind);
     assert_eq!(error, Some(Kind::Unsupported));

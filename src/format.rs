@@ -24,7 +24,7 @@ pub(crate) mod xattr;
 use zerocopy::FromBytes;
 use zerocopy::IntoBytes;
 
-/// A byte space of an image: the primary device, the content of a directory, of the metabox.
+/// A byte space of an image: the primary device, the metabox. Directories have [`dir::Blocks`].
 ///
 /// Its bytes may change between two reads.
 pub(crate) trait Source {

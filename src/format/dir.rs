@@ -11,6 +11,14 @@ use super::Error;
 use super::Result;
 use super::ENAMETOOLONG;
 use core::cmp::Ordering;
+use core::mem::offset_of;
+use zerocopy::little_endian::U16;
+use zerocopy::little_endian::U64;
+use zerocopy_derive::FromBytes;
+use zerocopy_derive::Immutable;
+use zerocopy_derive::IntoBytes;
+use zerocopy_derive::KnownLayout;
+use zerocopy_derive::Unaligned;
 
 /// `EROFS_NAME_LEN`, the longest name in bytes.
 pub(crate) const NAME_LEN: usize = 255;
@@ -35,12 +43,23 @@ pub(crate) trait View {
     fn array<const N: usize>(&self, at: u32) -> Option<[u8; N]>;
 }
 
+/// `struct erofs_dirent`.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+struct RawDirent {
+    nid: U64,
+    nameoff: U16,
+    file_type: u8,
+    reserved: u8,
+}
+
 /// The size of an entry, which is also the step of positions in a directory.
 const ENTRY: u32 = 12;
-// Where the fields of `struct erofs_dirent` are. They are read one by one: a search needs but few of them.
-const NID: u32 = 0;
+/// All that a search reads of most entries.
 const NAMEOFF: u32 = 8;
-const FILE_TYPE: u32 = 10;
+
+const _: () = assert!(size_of::<RawDirent>() == ENTRY as usize);
+const _: () = assert!(offset_of!(RawDirent, nameoff) == NAMEOFF as usize);
 
 /// What an entry says of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +67,16 @@ pub(crate) struct Dirent {
     pub(crate) nid: super::inode::Nid,
     /// `EROFS_FT_*`, which are the VFS's `FT_*`; only a hint, and not checked.
     pub(crate) file_type: u8,
+}
+
+impl From<RawDirent> for Dirent {
+    #[inline(always)]
+    fn from(raw: RawDirent) -> Self {
+        Self {
+            nid: super::inode::Nid(raw.nid.get()),
+            file_type: raw.file_type,
+        }
+    }
 }
 
 const BOGUS: Error = Error::corrupt("bogus dirent");
@@ -89,21 +118,17 @@ impl<V: View> Entries<V> {
         Ok(u16::from_le_bytes(offset).into())
     }
 
-    /// What the entry at offset `at` says.
+    /// The entry at offset `at`.
     #[inline(always)]
-    fn dirent(&self, at: u32) -> Result<Dirent> {
-        let nid = self.view.array(at.wrapping_add(NID)).ok_or(BOGUS)?;
-        let [file_type] = self.view.array(at.wrapping_add(FILE_TYPE)).ok_or(BOGUS)?;
-        Ok(Dirent {
-            nid: super::inode::Nid(u64::from_le_bytes(nid)),
-            file_type,
-        })
+    fn raw(&self, at: u32) -> Result<RawDirent> {
+        let raw: [u8; ENTRY as usize] = self.view.array(at).ok_or(BOGUS)?;
+        Ok(zerocopy::transmute!(raw))
     }
 
-    /// Where the name of the entry at offset `at` starts and ends. It has at least one byte.
+    /// Where the name of the entry at offset `at` is, whose `nameoff` is `start`: from there to an
+    /// end behind it, in the view.
     #[inline(always)]
-    fn name(&self, at: u32) -> Result<(u32, u32)> {
-        let start = self.nameoff(at)?;
+    fn name(&self, at: u32, start: u32) -> Result<(u32, u32)> {
         let next = at.wrapping_add(ENTRY);
         let end = if next < self.names {
             self.nameoff(next)?
@@ -157,7 +182,7 @@ impl<V: View> Entries<V> {
     /// Compares `wanted` with the name of the entry at offset `at`.
     #[inline(always)]
     fn compare(&self, wanted: &Query<'_>, at: u32) -> Result<Ordering> {
-        let (mut from, end) = self.name(at)?;
+        let (mut from, end) = self.name(at, self.nameoff(at)?)?;
         let mut word = wanted.first;
         let mut rest = wanted.bytes;
         loop {
@@ -174,10 +199,9 @@ impl<V: View> Entries<V> {
         }
     }
 
-    /// Copies the name of the entry at offset `at`, and makes sure that it can be one.
+    /// Copies the name from `from` to `end`, and makes sure that it can be one.
     #[inline(always)]
-    fn copy_name<'a>(&self, at: u32, buf: &'a mut NameBuf) -> Result<&'a [u8]> {
-        let (mut from, end) = self.name(at)?;
+    fn copy_name<'a>(&self, mut from: u32, end: u32, buf: &'a mut NameBuf) -> Result<&'a [u8]> {
         let len = end.wrapping_sub(from) as usize;
         if len > NAME_LEN {
             return Err(BOGUS);
@@ -332,7 +356,7 @@ pub(crate) fn lookup<B: Blocks>(
         match last_block(blocks, size, block, &name)? {
             // Its first entry is smaller.
             Some((entries, Ordering::Greater)) => (entries, 1),
-            Some((entries, _)) => return entries.dirent(0).map(Some),
+            Some((entries, _)) => return Ok(Some(entries.raw(0)?.into())),
             None => return Ok(None),
         }
     };
@@ -344,7 +368,7 @@ pub(crate) fn lookup<B: Blocks>(
         // Below 2^16.
         let at = (middle & 0xffff) as u32 * ENTRY;
         match entries.compare(&name, at)? {
-            Ordering::Equal => return entries.dirent(at).map(Some),
+            Ordering::Equal => return Ok(Some(entries.raw(at)?.into())),
             Ordering::Less => search.high = middle,
             Ordering::Greater => search.go_right(middle),
         }
@@ -412,10 +436,11 @@ impl<V: View> Block<V> {
         if self.at >= self.entries.names {
             return Ok(None);
         }
-        let name = self.entries.copy_name(self.at, buf)?;
-        let dirent = self.entries.dirent(self.at)?;
+        let raw = self.entries.raw(self.at)?;
+        let (start, end) = self.entries.name(self.at, raw.nameoff.get().into())?;
+        let name = self.entries.copy_name(start, end, buf)?;
         self.at = self.at.wrapping_add(ENTRY);
-        Ok(Some((dirent, name)))
+        Ok(Some((raw.into(), name)))
     }
 }
 

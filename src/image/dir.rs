@@ -19,8 +19,7 @@ use crate::format::{
         self,
         Block,
         NameBuf, //
-    },
-    inode::Nid, //
+    }, //
 };
 use crate::vfs::{
     dir::{
@@ -72,47 +71,54 @@ impl InodeOps for Erofs {
 impl DirOps for Erofs {
     fn iterate(dir: &Inode<Self>, out: &mut DirEmitter<'_>) -> Result {
         let file = inode::file(dir);
-        let sb = &file.volume.sb;
-        let mut content = Content::new(file, dir.own_pages());
-        let mut emitted = false;
-        let mut name: NameBuf = [0; size_of::<NameBuf>()];
-        while out.pos() < file.size {
-            if out.interrupted() {
-                return Err(ERESTARTSYS);
-            }
-            // A small directory is in one page, mostly with its inode.
-            if file.size > PAGE_SIZE as u64 {
-                if let Some(((mapping, pos), len)) = content.cached(out.pos()) {
-                    out.read_ahead(mapping, pos, len.min(READ_AHEAD));
-                }
-            }
-            let mut block = match Block::open(&mut content, file.size, sb.block, out.pos()) {
-                Ok(block) => block,
-                Err(fault) => return stop(&file, fault, emitted),
-            };
-            loop {
-                out.set_pos(block.pos())?;
-                let next = match block.next(&mut name) {
-                    Ok(next) => next,
-                    Err(fault) => return stop(&file, fault, emitted),
-                };
-                let Some((entry, name)) = next else {
-                    break;
-                };
-                if !out.emit(name, sb.ino(entry.nid), entry.file_type) {
-                    return Ok(());
-                }
-                emitted = true;
-            }
-            out.yield_now();
+        if out.pos() < file.size {
+            list(Content::new(file, dir.own_pages()), file, out)?;
         }
         if dir::dot_is_due(file.body.dot_omitted, file.size, out.pos())
-            && out.emit(b".", sb.ino(Nid(*dir.key())), FT_DIR)
+            && out.emit(b".", file.volume.sb.ino(file.nid), FT_DIR)
         {
             out.set_pos(file.size.saturating_add(1))?;
         }
         Ok(())
     }
+}
+
+/// Emits what the directory holds, from `out`'s position on, as far as the reader takes it.
+fn list(mut content: Content<'_>, file: File<'_>, out: &mut DirEmitter<'_>) -> Result {
+    let sb = &file.volume.sb;
+    let mut emitted = false;
+    let mut name: NameBuf = [0; size_of::<NameBuf>()];
+    while out.pos() < file.size {
+        if out.interrupted() {
+            return Err(ERESTARTSYS);
+        }
+        // A small directory is in one page, mostly with its inode.
+        if file.size > PAGE_SIZE as u64 {
+            if let Some(((mapping, pos), len)) = content.cached(out.pos()) {
+                out.read_ahead(mapping, pos, len.min(READ_AHEAD));
+            }
+        }
+        let mut block = match Block::open(&mut content, file.size, sb.block, out.pos()) {
+            Ok(block) => block,
+            Err(fault) => return stop(&file, fault, emitted),
+        };
+        loop {
+            out.set_pos(block.pos())?;
+            let next = match block.next(&mut name) {
+                Ok(next) => next,
+                Err(fault) => return stop(&file, fault, emitted),
+            };
+            let Some((entry, name)) = next else {
+                break;
+            };
+            if !out.emit(name, sb.ino(entry.nid), entry.file_type) {
+                return Ok(());
+            }
+            emitted = true;
+        }
+        out.yield_now();
+    }
+    Ok(())
 }
 
 /// Ends a listing at a fault. Entries before a bad one are good: if there were any, the next call starts with the bad

@@ -141,6 +141,14 @@ impl<T: FileOps + iomap::FileMap> Table<T> {
             return unsafe { iomap::read_direct(inode, iocb, to) };
         }
         // SAFETY: As above.
+        let pos = unsafe { (*iocb).ki_pos };
+        // SAFETY: An open file holds its inode.
+        let size = unsafe { (*(*file).f_inode).i_size };
+        // Whoever reads a whole file asks once more than there is data.
+        if pos >= size {
+            return 0;
+        }
+        // SAFETY: As above.
         unsafe { bindings::filemap_read(iocb, to, 0) }
     }
 

@@ -8,11 +8,13 @@ use super::{
         is_compressed, //
     },
     xattr,
-    Erofs, //
+    Erofs,
+    Image, //
 };
 use crate::data::file::Reader;
 use crate::share::{
     self,
+    domain::Membership,
     inode::{
         Content,
         SharedFs, //
@@ -34,7 +36,7 @@ impl FileOps for Erofs {
         if direct {
             Self::check_direct(inode)?;
         }
-        join(inode)
+        join_once(inode)
     }
 
     fn check_direct(inode: &Inode<Self>) -> Result {
@@ -75,13 +77,20 @@ impl Fill for Erofs {
 }
 
 /// Lets the file read through shared pages, if it has a fingerprint and its mount shares.
-fn join(inode: &Inode<Erofs>) -> Result {
+#[inline(always)]
+fn join_once(inode: &Inode<Erofs>) -> Result {
     let image = inode.super_block().data();
-    let Some(sharing) = &image.sharing else {
-        return Ok(());
-    };
+    match &image.sharing {
+        Some(sharing) if !inode.is_redirected() => join(inode, image, sharing),
+        _ => Ok(()),
+    }
+}
+
+/// [`join_once`] for a file that does not yet, apart from the opens that have nothing to do.
+#[inline(never)]
+fn join(inode: &Inode<Erofs>, image: &Image, sharing: &Membership) -> Result {
     let node = inode.data();
-    if inode.is_redirected() || node.private.load(Relaxed) {
+    if node.private.load(Relaxed) {
         return Ok(());
     }
     let file = inode::file(inode);

@@ -124,25 +124,32 @@ impl<T: InodeOps + xattr::Operations + iomap::FileMap> Table<T> {
             false => immutable,
         };
         if request & bindings::EROFS_C_STATX_DIOALIGN != 0 {
-            Self::fill_dio_align(inode, out);
+            return Self::getattr_dio(idmap, inode, out, request);
         }
         // SAFETY: All arguments are those of the caller.
         unsafe { bindings::generic_fillattr(idmap, request, raw, stat) };
         0
     }
 
-    /// Few ask for it.
+    /// [`Self::getattr`] with what direct I/O needs, which few ask for.
     #[cold]
-    fn fill_dio_align(inode: &Inode<T>, out: &mut bindings::kstat) {
+    fn getattr_dio(
+        idmap: *mut bindings::mnt_idmap,
+        inode: &Inode<T>,
+        out: &mut bindings::kstat,
+        request: u32,
+    ) -> c_int {
         // SAFETY: The inode is live, and its mode never changes.
-        if unsafe { (*inode.as_raw()).i_mode } & 0o170_000 != 0o100_000 {
-            return;
+        if unsafe { (*inode.as_raw()).i_mode } & 0o170_000 == 0o100_000 {
+            out.result_mask |= bindings::EROFS_C_STATX_DIOALIGN;
+            if let Some((memory, offset)) = T::dio_align(inode) {
+                out.dio_mem_align = memory;
+                out.dio_offset_align = offset;
+            }
         }
-        out.result_mask |= bindings::EROFS_C_STATX_DIOALIGN;
-        if let Some((memory, offset)) = T::dio_align(inode) {
-            out.dio_mem_align = memory;
-            out.dio_offset_align = offset;
-        }
+        // SAFETY: The inode is live; the other arguments are those of `getattr`'s caller.
+        unsafe { bindings::generic_fillattr(idmap, request, inode.as_raw(), out) };
+        0
     }
 }
 

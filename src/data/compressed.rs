@@ -47,7 +47,7 @@ pub(super) fn read(reader: &Reader<'_>, run: FolioRun, purpose: Purpose) -> Resu
         purpose,
     };
     let plan = Plan::new(reader, &window)?;
-    let output = Output::new(run, plan.beyond)?;
+    let output = Output::in_folios(run, plan.beyond)?;
     Batch::new(&reader.file, plan, output, purpose)?.run()
 }
 

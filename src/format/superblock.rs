@@ -141,10 +141,6 @@ pub(crate) struct Superblock {
     pub(crate) metabox_nid: Option<Nid>,
     /// The compression algorithms that inodes may use: bit n is algorithm n.
     pub(crate) algorithms: u16,
-    /// The largest pcluster that an LZ4 stream lies in, in bytes.
-    pub(crate) lz4_max_pcluster: u32,
-    /// How far LZMA streams reach back, in bytes: at most 8 MiB. 0 without that algorithm.
-    pub(crate) lzma_dict_size: u32,
     /// How far Zstandard frames reach back, as a shift: 10 to 20. 0 without that algorithm.
     pub(crate) zstd_window_log: u8,
 }
@@ -202,7 +198,7 @@ impl Superblock {
             config::read(src, POS + u64::from(size), raw.u1.get(), block)?
         } else {
             let lz4 = raw.u1.get() != 0 || feature_incompat & incompat::LZ4_0PADDING != 0;
-            config::Config::without_records(lz4, block)
+            config::Config::without_records(lz4)
         };
 
         // The packed inode is read before the metabox exists.
@@ -251,8 +247,6 @@ impl Superblock {
             metabox_nid: (feature_incompat & incompat::METABOX != 0)
                 .then_some(Nid(raw.metabox_nid.get())),
             algorithms: config.algorithms,
-            lz4_max_pcluster: config.lz4_max_pcluster,
-            lzma_dict_size: config.lzma_dict_size,
             zstd_window_log: config.zstd_window_log,
         })
     }

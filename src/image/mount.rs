@@ -253,13 +253,10 @@ fn reserve_decoders(
     let algorithms = Algorithm::ALL
         .into_iter()
         .filter(|algorithm| sb.has_algorithm(*algorithm));
-    for algorithm in algorithms.clone().filter(|a| !decode::available(*a)) {
+    if let Some(missing) = algorithms.clone().find(|a| !decode::available(*a)) {
         log.refuse(
             id,
-            fmt!(
-                "algorithm {} is not built into this kernel",
-                algorithm.name()
-            ),
+            fmt!("algorithm {} is not built into this kernel", missing.name()),
         );
         return Err(EOPNOTSUPP);
     }

@@ -175,7 +175,7 @@ unsafe impl Sync for Output {}
 impl Output {
     /// The bytes of `run`, and room for `beyond` more behind them: at most a page, and none if the run does not end
     /// with one.
-    pub(crate) fn new(run: FolioRun, beyond: usize) -> Result<Cutter> {
+    pub(crate) fn in_folios(run: FolioRun, beyond: usize) -> Result<Cutter> {
         if beyond > 0 && (beyond > PAGE_SIZE || run.end as usize & (PAGE_SIZE - 1) != 0) {
             return Err(EINVAL);
         }

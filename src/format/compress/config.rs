@@ -23,17 +23,14 @@ use zerocopy_derive::Unaligned;
 #[derive(Default)]
 pub(crate) struct Config {
     pub(crate) algorithms: u16,
-    pub(crate) lz4_max_pcluster: u32,
-    pub(crate) lzma_dict_size: u32,
     pub(crate) zstd_window_log: u8,
 }
 
 impl Config {
     /// For an image that has no records: LZ4 in pclusters of one block, or nothing.
-    pub(crate) fn without_records(lz4: bool, block: BlockBits) -> Self {
+    pub(crate) fn without_records(lz4: bool) -> Self {
         Self {
             algorithms: if lz4 { Algorithm::Lz4.bit() } else { 0 },
-            lz4_max_pcluster: u32::try_from(block.size()).unwrap_or(0),
             ..Self::default()
         }
     }
@@ -69,8 +66,8 @@ pub(crate) fn read<S: Source>(
         };
         pos = after(pos, size_of::<U16>() as u64)?;
         match algorithm {
-            Algorithm::Lz4 => config.lz4_max_pcluster = lz4(&payload(src, pos, len)?, block)?,
-            Algorithm::Lzma => config.lzma_dict_size = lzma(&payload(src, pos, len)?)?,
+            Algorithm::Lz4 => lz4(&payload(src, pos, len)?, block)?,
+            Algorithm::Lzma => lzma(&payload(src, pos, len)?)?,
             Algorithm::Deflate => deflate(&payload(src, pos, len)?)?,
             Algorithm::Zstd => config.zstd_window_log = zstd(&payload(src, pos, len)?)?,
         }
@@ -129,26 +126,21 @@ struct ZstdCfgs {
 const _: () = assert!(size_of::<Lz4Cfgs>() == 14 && size_of::<LzmaCfgs>() == 14);
 const _: () = assert!(size_of::<DeflateCfgs>() == 6 && size_of::<ZstdCfgs>() == 6);
 
-/// The largest pcluster, in bytes.
-fn lz4(cfgs: &Lz4Cfgs, block: BlockBits) -> Result<u32> {
-    // 0 was written when there were only pclusters of one block.
-    let blocks = u32::from(cfgs.max_pclusterblks.get()).max(1);
-    if blocks > PCLUSTER_MAX_SIZE >> block.get() {
+fn lz4(cfgs: &Lz4Cfgs, block: BlockBits) -> Result<()> {
+    if u32::from(cfgs.max_pclusterblks.get()) > PCLUSTER_MAX_SIZE >> block.get() {
         return Err(Error::invalid("too large lz4 pclusterblks"));
     }
-    Ok(blocks << block.get())
+    Ok(())
 }
 
-/// The size of the dictionary.
-fn lzma(cfgs: &LzmaCfgs) -> Result<u32> {
+fn lzma(cfgs: &LzmaCfgs) -> Result<()> {
     if cfgs.format.get() != 0 {
         return Err(Error::invalid("unidentified lzma format"));
     }
-    let dict_size = cfgs.dict_size.get();
-    if !(4096..=8 * PCLUSTER_MAX_SIZE).contains(&dict_size) {
+    if !(4096..=8 * PCLUSTER_MAX_SIZE).contains(&cfgs.dict_size.get()) {
         return Err(Error::invalid("unsupported lzma dictionary size"));
     }
-    Ok(dict_size)
+    Ok(())
 }
 
 fn deflate(cfgs: &DeflateCfgs) -> Result<()> {

@@ -89,6 +89,7 @@ if [ -n "$disk" ]; then
 fi
 
 if [ -n "$defect" ]; then
+    export EROFS_ALONE=1
     exec $defect
 fi
 
@@ -139,10 +140,11 @@ compare_trees() {
 # --- Programs ---
 
 programs="mount_options mount_refused mount_defects image_stat image_files image_dirs image_xattr image_corrupt share_frames share_mmap share_lifetime
-    share_ops share_inflight share_stacked share_options share_counters share_stress zread_corrupt"
+    share_ops share_inflight share_stacked share_options share_counters share_stress zread_corrupt
+    zread_files zread_cache zread_memory share_encodings zread_stress zread_damage"
 
 # What these expect is what the C driver does.
-as_c="mount_options image_stat image_files image_dirs image_xattr image_corrupt"
+as_c="mount_options image_stat image_files image_dirs image_xattr image_corrupt zread_corrupt zread_files"
 
 for program in $programs; do
     if wanted "$program"; then

@@ -450,6 +450,11 @@ bool quick(void)
 	return value && *value;
 }
 
+bool alone(void)
+{
+	return getenv("EROFS_ALONE");
+}
+
 pid_t spawn(int (*fn)(const void *arg), const void *arg)
 {
 	pid_t pid = fork();

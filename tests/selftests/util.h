@@ -74,6 +74,9 @@ bool driver_is_c(void);
 /* Fewer rounds: slow kernel, or an impatient person. */
 bool quick(void);
 
+/* The machine is for this test alone: it may be left broken. */
+bool alone(void);
+
 /* Calls @fn in a child; its pid. */
 pid_t spawn(int (*fn)(const void *arg), const void *arg);
 /* Exit status of the child within @seconds, -ETIMEDOUT if it still runs, 256 + signal if killed. */

@@ -262,23 +262,4 @@ log:
 	EXPECT_EQ(0, umount_at("/mnt/bad"));
 }
 
-/* The kernel's stack and the machine survive a packed file that points into itself. */
-TEST(packed_file_in_itself)
-{
-	uint32_t crc;
-	int err;
-
-	ASSERT_EQ(0, private_mounts());
-	if (driver_is_c())
-		SKIP(return, "the C driver does not return");
-	err = mount_image("bad-z-packed-in-itself", "/mnt/bad", NULL);
-	if (err) {
-		EXPECT_EQ(-EUCLEAN, err);
-		return;
-	}
-	err = path_crc("/mnt/bad", "tail", &crc);
-	EXPECT_TRUE(err == -EUCLEAN || err == -EIO)
-		TH_LOG("%d", err);
-}
-
 TEST_HARNESS_MAIN

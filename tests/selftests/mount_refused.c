@@ -2,7 +2,6 @@
 /* What the C driver has and this one has not yet is refused, and said so; nothing is half there. */
 #include "harness.h"
 
-#include <sys/stat.h>
 #include <sys/xattr.h>
 
 FIXTURE(mnt) {
@@ -30,31 +29,6 @@ TEST_F(mnt, not_yet)
 	/* mount(8) tries a loop device on this errno. */
 	EXPECT_EQ(-ENOTBLK, mount_at(image_path("small"), "/mnt/a", NULL));
 	close(fd);
-}
-
-TEST_F(mnt, compressed_files_are_refused_one_by_one)
-{
-	struct stat st, plain;
-	char buf[16];
-	uint32_t crc;
-	int fd, err;
-
-	ASSERT_EQ(0, mount_image("lz4", "/mnt/a", NULL));
-	ASSERT_EQ(0, mount_image("plain-4096", "/mnt/b", NULL));
-	ASSERT_EQ(0, stat("/mnt/a/file/text", &st));
-	ASSERT_EQ(0, stat("/mnt/b/file/text", &plain));
-	EXPECT_EQ(plain.st_size, st.st_size);
-	EXPECT_EQ(plain.st_mode, st.st_mode);
-	EXPECT_EQ(plain.st_mtim.tv_nsec, st.st_mtim.tv_nsec);
-	EXPECT_GT(plain.st_blocks, st.st_blocks);
-	/* At open or at the first read. */
-	fd = open_read("/mnt/a", "file/text", 0);
-	err = fd < 0 ? fd : read(fd, buf, sizeof(buf)) < 0 ? -errno : 0;
-	EXPECT_EQ(-EOPNOTSUPP, err);
-	/* What is not compressed is read. */
-	EXPECT_EQ(0, path_crc("/mnt/a", "file/random", &crc));
-	EXPECT_EQ(0, same_bytes("/mnt/a", "file/random", "/mnt/b", "file/random"));
-	EXPECT_EQ(12, readlink("/mnt/a/link/fast", buf, sizeof(buf)) - 2);
 }
 
 TEST_F(mnt, no_file_handles)

@@ -23,6 +23,7 @@ FIXTURE_VARIANT(zcorrupt) {
 	enum where where;
 	int err, or;	/* or: what else is right */
 	bool maybe;	/* the damage need not show, since file bytes have no checksum */
+	bool silent;	/* who finds and reports it is the block layer */
 	bool all;	/* of all files, the healthy one too */
 	bool differs;	/* the C driver does something else */
 };
@@ -86,7 +87,7 @@ BAD(row50_format_15_short, "z-extent-format-15-r4", READ("text", EOPNOTSUPP));
 BAD(row51_cve_2024_26590, "z-algorithm-unlisted", READ("words", EUCLEAN));
 BAD(row51_extent_unlisted, "z-extent-unlisted", READ("words", EUCLEAN));
 BAD(row51_cve_2022_50746, "z-plain-too-short", READ("words", EUCLEAN));
-BAD(row51_all_plain, "z-all-plain", READ("words", EUCLEAN), .or = EIO);
+BAD(row51_all_plain, "z-all-plain", READ("words", EUCLEAN), .or = EIO, .silent = true);
 BAD(row51_extent_plain_too_short, "z-extent-plain-too-short", READ("words", EUCLEAN));
 BAD(row51_count_2047, "z-count-2047", READ("words", EUCLEAN), .or = EOPNOTSUPP);
 BAD(row51_extent_long, "z-extent-long", READ("words", EUCLEAN), .or = EOPNOTSUPP);
@@ -94,8 +95,8 @@ BAD(row51_extent_overflow, "z-extent-overflow", READ("words", EUCLEAN));
 BAD(row51_extent_48_bits, "z-extent-48-bits", READ("words", EUCLEAN));
 BAD(row51_extent_decoded_long, "z-extent-decoded-long", READ("words", EOPNOTSUPP), .or = EUCLEAN);
 BAD(row51_one_byte, "z-extent-one-byte", READ("words", EUCLEAN));
-BAD(row53_overlap_cve_2024_47736, "z-overlap", READ("words", EUCLEAN), .or = EIO);
-BAD(row53_overlap_all, "z-overlap-all", READ("words", EUCLEAN), .or = EIO);
+BAD(row53_overlap_cve_2024_47736, "z-overlap", READ("words", EUCLEAN), .or = EIO, .silent = true);
+BAD(row53_overlap_all, "z-overlap-all", READ("words", EUCLEAN), .or = EIO, .silent = true);
 BAD(row54_zeros_lz4, "z-stream-zeros-lz4", READ("words", EUCLEAN));
 BAD(row54_zeros_lzma, "z-stream-zeros-lzma", READ("words", EUCLEAN));
 BAD(row54_zeros_deflate, "z-stream-zeros-deflate", READ("words", EUCLEAN));
@@ -129,9 +130,9 @@ BAD(way_forward_long, "z-way-forward-long", ANY("words"));
 BAD(cve_2026_43166_interlaced, "z-extent-interlaced-unaligned", READ("words", EUCLEAN), .or = EIO);
 BAD(cve_2026_45999_size_less, "z-size-less-than-cluster", ANY("words"));
 BAD(cve_2026_45999_size_one, "z-size-one", ANY("words"));
-BAD(block_beyond_end, "z-block-beyond-end", READ("words", EIO), .or = EUCLEAN);
-BAD(block_last, "z-block-last", READ("words", EIO), .or = EUCLEAN);
-BAD(extent_beyond_end, "z-extent-beyond-end", READ("words", EIO), .or = EUCLEAN);
+BAD(block_beyond_end, "z-block-beyond-end", READ("words", EIO), .or = EUCLEAN, .silent = true);
+BAD(block_last, "z-block-last", READ("words", EIO), .or = EUCLEAN, .silent = true);
+BAD(extent_beyond_end, "z-extent-beyond-end", READ("words", EIO), .or = EUCLEAN, .silent = true);
 BAD(size_much_more, "z-size-much-more", READ("words", EUCLEAN), .or = EOPNOTSUPP, .maybe = true);
 BAD(size_much_more_compact, "z-size-much-more-compact", READ("words", EUCLEAN), .or = EOPNOTSUPP, .maybe = true, .differs = true);
 BAD(packed_inode_is_a_directory, "z-packed-inode-directory", READ("tail", EUCLEAN), .or = EIO, .all = true, .differs = true);
@@ -241,7 +242,7 @@ TEST_F(zcorrupt, errno_one_log_line_and_no_stale_bytes)
 log:
 	lines = klog_erofs(self->log, line, sizeof(line));
 	if (!driver_is_c()) {
-		EXPECT_EQ(!!err || variant->where != AT_READ, lines)
+		EXPECT_TRUE(lines == (err || variant->where != AT_READ) || (variant->silent && !lines))
 			TH_LOG("%d lines, the last of them: %s", lines, line);
 	}
 	if (variant->where == AT_MOUNT)

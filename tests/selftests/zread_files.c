@@ -321,4 +321,30 @@ TEST_F(zread, extents)
 	}
 }
 
+/* The same bytes at both ends of a file of more than 4 GiB. */
+TEST(beyond_four_gigabytes)
+{
+	static char near[30000], far[30000];
+	const off_t start = (4LL << 30) + 8192, size = 100000;
+	int fd;
+
+	ASSERT_EQ(0, private_mounts());
+	ASSERT_EQ(0, mount_image("far", "/mnt/a", NULL));
+	fd = open_read("/mnt/a", "words", 0);
+	EXPECT_EQ(start + size, lseek(fd, 0, SEEK_END));
+	for (off_t at = 0; at < size; at += 29999) {
+		ssize_t n = at + 30000 < size ? 30000 : size - at;
+
+		ASSERT_EQ(n, pread(fd, far, 30000, start + at));
+		ASSERT_EQ(n, pread(fd, near, n, at));
+		EXPECT_EQ(0, memcmp(near, far, n));
+	}
+	memset(near, 0, sizeof(near));
+	for (off_t at = size; at < start - 30000; at += 500000001) {
+		ASSERT_EQ(30000, pread(fd, far, 30000, at));
+		EXPECT_EQ(0, memcmp(near, far, 30000));
+	}
+	close(fd);
+}
+
 TEST_HARNESS_MAIN

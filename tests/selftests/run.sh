@@ -111,10 +111,12 @@ dump_trees() { # DRIVER
             treedump "$work/mnt" >"$work/$1-$image"
             umount "$work/mnt"
         fi
-    done <"$EROFS_IMAGES/matrix"
+    done <"$work/matrix"
 }
 
 compare_trees() {
+    # All of them, or each third one on a slow kernel.
+    awk -v step="${EROFS_QUICK:+3}" 'NR % (step ? step : 1) == 0' "$EROFS_IMAGES/matrix" >"$work/matrix"
     dump_trees "$ours"
     [ -z "$have_both" ] || dump_trees c
     while read -r image source; do
@@ -133,7 +135,7 @@ compare_trees() {
             grep -v '^ |' "$work/$ours-$image" | diff "$EROFS_IMAGES/$source.manifest" - | head -n 20 | sed 's/^/# /'
             result "not ok" "tree.$image: same as its source"
         fi
-    done <"$EROFS_IMAGES/matrix"
+    done <"$work/matrix"
     rm -f "$work/$ours"-* "$work"/c-*
 }
 

@@ -158,14 +158,14 @@ impl<T: Fill + SuperOps> Table<T> {
     unsafe fn pattern(ra: *const bindings::readahead_control) -> Purpose {
         /// More than that is a wish, such as that of `readahead(2)`.
         const FEW: u32 = 4;
-        // SAFETY: By the contract.
-        let (index, pages, state) = unsafe { ((*ra)._index, (*ra)._nr_pages, (*ra).ra) };
-        if state.is_null() || pages > FEW {
+        // SAFETY: By the contract: it is ours during the call.
+        let ra = unsafe { &*ra };
+        if ra.ra.is_null() || ra._nr_pages > FEW {
             return Purpose::ReadAhead;
         }
         // SAFETY: The state is the reader's, who is here.
-        let (start, size) = unsafe { ((*state).start, (*state).size) };
-        match index.wrapping_sub(start) < size as c_ulong {
+        let state = unsafe { &*ra.ra };
+        match ra._index.wrapping_sub(state.start) < state.size as c_ulong {
             true => Purpose::ReadAhead,
             false => Purpose::ReadHere,
         }

@@ -181,13 +181,12 @@ impl Output {
         }
         let len = usize::try_from(run.end.saturating_sub(run.pos))?.saturating_add(beyond);
         let (base, memory) = match *run.parts.as_slice() {
-            // SAFETY: The folio is locked, so it stays; there is no high memory.
-            [part] if beyond == 0 => unsafe {
-                (
-                    bindings::erofs_helper_folio_address(part.folio.as_ptr()).byte_add(part.offset),
-                    Memory::Folio,
-                )
-            },
+            [part] if beyond == 0 => {
+                // SAFETY: The folio is locked, so it stays; there is no high memory.
+                let folio = unsafe { bindings::erofs_helper_folio_address(part.folio.as_ptr()) };
+                // SAFETY: The part is in the folio.
+                (unsafe { folio.byte_add(part.offset) }, Memory::Folio)
+            }
             _ => run.map(beyond)?,
         };
         // INVARIANT: The parts are ours to write by the invariant of `FolioRun`, and follow each other.

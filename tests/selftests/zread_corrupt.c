@@ -25,12 +25,15 @@ FIXTURE_VARIANT(zcorrupt) {
 	bool maybe;	/* the damage need not show, since file bytes have no checksum */
 	bool silent;	/* who finds and reports it is the block layer */
 	bool all;	/* of all files, the healthy one too */
+	bool backwards;	/* who comes from the front does not need what is damaged */
 	bool differs;	/* the C driver does something else */
 };
 
 #define BAD(name, img, ...) FIXTURE_VARIANT_ADD(zcorrupt, name) { .image = "bad-" img, __VA_ARGS__ }
 #define MOUNT(e) .where = AT_MOUNT, .err = e
 #define READ(p, e) .where = AT_READ, .path = p, .err = e
+/* A way to an extent's start, which is there for those who start in its middle. */
+#define WAY(p, e) READ(p, e), .backwards = true
 /* What damage of a kind that has no row, or only a bound, may give. */
 #define ANY(p) READ(p, EUCLEAN), .or = EIO, .maybe = true
 
@@ -60,14 +63,14 @@ BAD(row42_count_without_big, "z-count-without-big", READ("words", EUCLEAN));
 BAD(row42_count_without_big_compact, "z-compact-count-without-big", READ("words", EUCLEAN));
 BAD(row43_no_count, "z-no-count", READ("words", EUCLEAN));
 BAD(row43_no_count_compact, "z-compact-no-count", READ("words", EUCLEAN));
-BAD(row44_step_0, "z-step-0", READ("words", EUCLEAN));
-BAD(row44_step_beyond_start, "z-step-beyond-start", READ("words", EUCLEAN));
-BAD(row44_step_2047, "z-step-2047", READ("words", EUCLEAN));
+BAD(row44_step_0, "z-step-0", WAY("words", EUCLEAN));
+BAD(row44_step_beyond_start, "z-step-beyond-start", WAY("words", EUCLEAN));
+BAD(row44_step_2047, "z-step-2047", WAY("words", EUCLEAN));
 BAD(row44_first_nonhead, "z-first-nonhead", READ("words", EUCLEAN));
 BAD(row44_first_clusterofs, "z-clusterofs-first", READ("words", EUCLEAN));
 BAD(row44_all_nonhead, "z-all-nonhead", READ("words", EUCLEAN));
-BAD(row44_compact_step_0, "z-compact-step-0", READ("words", EUCLEAN));
-BAD(row44_compact_step_beyond_start, "z-compact-step-beyond-start", READ("words", EUCLEAN));
+BAD(row44_compact_step_0, "z-compact-step-0", WAY("words", EUCLEAN));
+BAD(row44_compact_step_beyond_start, "z-compact-step-beyond-start", WAY("words", EUCLEAN));
 BAD(row44_compact_first_nonhead, "z-compact-first-nonhead", READ("words", EUCLEAN));
 BAD(row44_compact_all_nonhead, "z-compact-all-nonhead", READ("words", EUCLEAN));
 BAD(row45_compact_distance_1, "z-compact-distance-1", ANY("text"));
@@ -135,7 +138,7 @@ BAD(block_last, "z-block-last", READ("words", EIO), .or = EUCLEAN, .silent = tru
 BAD(extent_beyond_end, "z-extent-beyond-end", READ("words", EIO), .or = EUCLEAN, .silent = true);
 BAD(size_much_more, "z-size-much-more", READ("words", EUCLEAN), .or = EOPNOTSUPP, .maybe = true);
 BAD(size_much_more_compact, "z-size-much-more-compact", READ("words", EUCLEAN), .or = EOPNOTSUPP, .maybe = true, .differs = true);
-BAD(packed_inode_is_a_directory, "z-packed-inode-directory", READ("tail", EUCLEAN), .or = EIO, .all = true, .differs = true);
+BAD(packed_inode_is_a_directory, "z-packed-inode-directory", MOUNT(EUCLEAN), .differs = true);
 
 /* What memory holds that nobody owns: it must not come back in a file. */
 #define POISON "\xa5\x5a\xc3 stale bytes "
@@ -183,6 +186,20 @@ static int read_through(int fd)
 	return 0;
 }
 
+/* The first error of reading the file page by page from its end; 0 if there is none. */
+static int read_back(int fd)
+{
+	char page[PAGE];
+	int err = 0;
+
+	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	for (off_t at = lseek(fd, 0, SEEK_END) & -PAGE; at >= 0; at -= PAGE) {
+		if (pread(fd, page, PAGE, at) < 0 && !err)
+			err = -errno;
+	}
+	return err;
+}
+
 /* Every page alone: how many cannot be read, and whether one holds what was lying in memory. */
 static int read_pages(int fd, bool *stale)
 {
@@ -222,7 +239,8 @@ TEST_F(zcorrupt, errno_one_log_line_and_no_stale_bytes)
 	uint32_t crc;
 
 	if (variant->where == AT_MOUNT) {
-		EXPECT_EQ(-variant->err, err);
+		EXPECT_TRUE(err == -variant->err || (driver_is_c() && variant->differs))
+			TH_LOG("%s", strerror(-err));
 		goto log;
 	}
 	ASSERT_EQ(0, err);
@@ -234,7 +252,7 @@ TEST_F(zcorrupt, errno_one_log_line_and_no_stale_bytes)
 	} else {
 		fd = open_read("/mnt/bad", variant->path, 0);
 		ASSERT_GE(fd, 0);
-		err = read_through(fd);
+		err = variant->backwards ? read_back(fd) : read_through(fd);
 		expected = err == -variant->err || (variant->or && err == -variant->or) || (variant->maybe && !err);
 		EXPECT_TRUE(expected || (driver_is_c() && variant->differs))
 			TH_LOG("%s", err ? strerror(-err) : "no error");

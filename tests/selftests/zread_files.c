@@ -347,4 +347,15 @@ TEST(beyond_four_gigabytes)
 	close(fd);
 }
 
+TEST(at_an_offset_of_the_device)
+{
+	ASSERT_EQ(0, private_mounts());
+	ASSERT_EQ(0, mount_image("z-plain", "/mnt/source", NULL));
+	ASSERT_EQ(0, mount_image("late-compressed", "/mnt/a", "fsoffset=65536"));
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		EXPECT_EQ(0, same_bytes("/mnt/a", files[i], "/mnt/source", files[i]))
+			TH_LOG("%s", files[i]);
+	}
+}
+
 TEST_HARNESS_MAIN

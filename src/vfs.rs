@@ -6,6 +6,7 @@
 //! C arguments into the types of this room, call the trait, and turn the `Result` into an errno. Together with
 //! [`crate::bindings`] this is the only room with `unsafe`.
 
+pub(crate) mod acl;
 pub(crate) mod address_space;
 pub(crate) mod anon;
 pub(crate) mod bdi;

@@ -24,6 +24,8 @@
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/pagemap.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <linux/pseudo_fs.h>
 #include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
@@ -45,6 +47,7 @@
 enum {
 	EROFS_C_SB_RDONLY = SB_RDONLY,
 	EROFS_C_SB_NOATIME = SB_NOATIME,
+	EROFS_C_SB_POSIXACL = SB_POSIXACL,
 	EROFS_C_SB_KERNMOUNT = SB_KERNMOUNT,
 	EROFS_C_S_NOATIME = S_NOATIME,
 	EROFS_C_FS_REQUIRES_DEV = FS_REQUIRES_DEV,
@@ -58,6 +61,8 @@ enum {
 	EROFS_C_STATX_DIOALIGN = STATX_DIOALIGN,
 	EROFS_C_O_DIRECT = O_DIRECT,
 	EROFS_C_CAP_SYS_ADMIN = CAP_SYS_ADMIN,
+	EROFS_C_ACL_TYPE_ACCESS = ACL_TYPE_ACCESS,
+	EROFS_C_ACL_TYPE_DEFAULT = ACL_TYPE_DEFAULT,
 	EROFS_C_SEEK_HOLE = SEEK_HOLE,
 	EROFS_C_SEEK_DATA = SEEK_DATA,
 	EROFS_C_IOCB_DIRECT = IOCB_DIRECT,

@@ -60,6 +60,23 @@ pub(crate) fn filter_bit(xxh32: Xxh32, index: u8, name: &[u8]) -> u32 {
     1 << (xxh32(name, filter_seed(index)) & 31)
 }
 
+/// The bits of a name filter that are both set only when there is neither of the POSIX ACLs.
+const NO_ACLS: u32 = 1 << 21 | 1 << 30;
+
+/// Whether an inode may have POSIX ACLs, as far as the start of its xattrs tells.
+///
+/// A failed read tells nothing, and is left to who asks for the ACL.
+pub(crate) fn may_have_acls<S: Source>(src: &mut S, sb: &Superblock, body: &Body) -> bool {
+    if body.xattr_size < HEADER {
+        return false;
+    }
+    if !sb.xattr_filter {
+        return true;
+    }
+    let filter: Result<U32> = read_value(src, body.xattr_pos);
+    !filter.is_ok_and(|filter| filter.get() & NO_ACLS == NO_ACLS)
+}
+
 /// `struct erofs_xattr_ibody_header`.
 #[repr(C)]
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]

@@ -16,6 +16,7 @@ use crate::format::{
         Nid, //
     },
     symlink,
+    xattr,
     Source, //
 };
 use crate::vfs::{
@@ -97,6 +98,7 @@ fn fill(mut new: New<Erofs>, image: &Image, nid: Nid) -> Result<ARef<Inode<Erofs
         blkbits: sb.block.get() as u8,
         mtime: raw.mtime,
         mtime_nsec: raw.mtime_nsec,
+        may_have_acls: xattr::may_have_acls(&mut meta, sb, &raw.body),
     })?;
     let compressed = matches!(raw.body.layout, Layout::Compressed { .. });
     match raw.file_type {

@@ -99,6 +99,7 @@ impl Mountable for Erofs {
         }
         sb.set_block_size(u32::try_from(block_size)?)?;
         sb.set_identity(MAGIC, &raw.uuid);
+        sb.set_acls(options.acl);
 
         let shared = volume::Shared {
             decoders: reserve_decoders(sb.id(), &raw, module, log)?,
@@ -169,6 +170,7 @@ impl Mountable for Erofs {
         let given = sb.options();
         Ok(Options {
             user_xattr: image.shows_user_xattrs(),
+            acl: sb.has_acls(),
             cache: image.volume.policy.cache(),
             fsoffset: given.fsoffset,
             inode_share: given.inode_share,
@@ -183,6 +185,7 @@ impl Mountable for Erofs {
         let image = sb.data();
         let same = same_for_ever(sb, options)
             && options.user_xattr == image.shows_user_xattrs()
+            && options.acl == sb.has_acls()
             && options.cache == image.volume.policy.cache();
         if same {
             return Ok(());
@@ -202,6 +205,7 @@ impl Mountable for Erofs {
         image
             .user_xattr
             .store(i32::from(options.user_xattr), Relaxed);
+        sb.set_acls(options.acl);
         image.volume.policy.set_cache(options.cache);
         Ok(())
     }

@@ -13,6 +13,7 @@ use kernel::prelude::*;
 /// The options of one mount. What is not named keeps its default, or on remount its value.
 pub(crate) struct Options {
     pub(super) user_xattr: bool,
+    pub(super) acl: bool,
     /// What is kept of decoded data.
     pub(super) cache: Cache,
     /// Where the image starts on its device, in bytes.
@@ -25,6 +26,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             user_xattr: true,
+            acl: true,
             cache: Cache::ReadAround,
             fsoffset: 0,
             inode_share: false,
@@ -50,6 +52,10 @@ impl Options {
                 self.user_xattr = on;
                 return Ok(());
             }
+            Param::Acl(on) => {
+                self.acl = on;
+                return Ok(());
+            }
             Param::CacheStrategy(strategy) => {
                 self.cache = Cache::new(strategy);
                 return Ok(());
@@ -66,9 +72,8 @@ impl Options {
                 self.inode_share = true;
                 return Ok(());
             }
-            // What it turns off is off. And block devices are read directly anyway.
-            Param::Acl(false) | Param::DirectIo => return Ok(()),
-            Param::Acl(true) => "POSIX ACLs are",
+            // Block devices are read directly anyway.
+            Param::DirectIo => return Ok(()),
             Param::Device => "extra devices are",
             Param::SourceFd => "backing files are",
             Param::Dax => {

@@ -56,7 +56,10 @@ impl SuperOps for Erofs {
             true => c",user_xattr",
             false => c",nouser_xattr",
         });
-        out.text(c",noacl");
+        out.text(match sb.has_acls() {
+            true => c",acl",
+            false => c",noacl",
+        });
         if image.volume.sb.algorithms != 0 {
             out.text(options::cache_strategy_name(image.volume.policy.cache()));
         }

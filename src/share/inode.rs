@@ -74,6 +74,7 @@ impl Content {
             blkbits: self.blkbits,
             mtime: 0,
             mtime_nsec: 0,
+            may_have_acls: false,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::bindings;
 use crate::vfs::{
+    acl,
     address_space,
     dir,
     file,
@@ -39,10 +40,11 @@ pub(crate) trait InodeOps: FileSystem {
 /// The tables of callbacks.
 struct Table<T>(PhantomData<T>);
 
-impl<T: InodeOps + xattr::Operations + iomap::FileMap> Table<T> {
+impl<T: InodeOps + xattr::Operations + acl::Operations + iomap::FileMap> Table<T> {
     const FILE: &'static bindings::inode_operations = &bindings::inode_operations {
         getattr: Some(Self::getattr),
         listxattr: Some(xattr::Handlers::<T>::listxattr),
+        get_inode_acl: Some(acl::get::<T>),
         fiemap: Some(iomap::fiemap::<T>),
         ..pin_init::zeroed()
     };
@@ -51,6 +53,7 @@ impl<T: InodeOps + xattr::Operations + iomap::FileMap> Table<T> {
         lookup: Some(Self::lookup),
         getattr: Some(Self::getattr),
         listxattr: Some(xattr::Handlers::<T>::listxattr),
+        get_inode_acl: Some(acl::get::<T>),
         fiemap: Some(iomap::fiemap::<T>),
         ..pin_init::zeroed()
     };
@@ -59,6 +62,7 @@ impl<T: InodeOps + xattr::Operations + iomap::FileMap> Table<T> {
         get_link: Some(bindings::page_get_link),
         getattr: Some(Self::getattr),
         listxattr: Some(xattr::Handlers::<T>::listxattr),
+        get_inode_acl: Some(acl::get::<T>),
         ..pin_init::zeroed()
     };
 
@@ -66,6 +70,7 @@ impl<T: InodeOps + xattr::Operations + iomap::FileMap> Table<T> {
         get_link: Some(bindings::simple_get_link),
         getattr: Some(Self::getattr),
         listxattr: Some(xattr::Handlers::<T>::listxattr),
+        get_inode_acl: Some(acl::get::<T>),
         ..pin_init::zeroed()
     };
 
@@ -159,6 +164,7 @@ where
         + dir::DirOps
         + file::FileOps
         + xattr::Operations
+        + acl::Operations
         + iomap::FileMap
         + address_space::Fill
         + super_block::SuperOps,

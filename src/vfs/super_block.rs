@@ -89,6 +89,29 @@ impl<T: Mountable> SuperBlock<T> {
         }
     }
 
+    /// Whether POSIX ACLs are shown and obeyed.
+    pub(crate) fn has_acls(&self) -> bool {
+        // SAFETY: `self` is live.
+        let flags = unsafe { &raw const (*self.as_raw()).s_flags };
+        // SAFETY: As above; a reconfiguration may write it meanwhile.
+        unsafe { flags.read_volatile() & bindings::EROFS_C_SB_POSIXACL as usize != 0 }
+    }
+
+    /// Switches POSIX ACLs on or off. For mounting and reconfiguration, which have the superblock to themselves.
+    pub(crate) fn set_acls(&self, on: bool) {
+        const ACLS: usize = bindings::EROFS_C_SB_POSIXACL as usize;
+        // SAFETY: `self` is live.
+        let flags = unsafe { &raw mut (*self.as_raw()).s_flags };
+        // SAFETY: As above.
+        let old = unsafe { flags.read() };
+        let new = match on {
+            true => old | ACLS,
+            false => old & !ACLS,
+        };
+        // SAFETY: The caller holds `s_umount`, so nobody else writes. Others may read meanwhile.
+        unsafe { flags.write_volatile(new) };
+    }
+
     /// Sets what statfs and ioctls show of the volume.
     pub(crate) fn set_identity(&self, magic: u32, uuid: &[u8; 16]) {
         // SAFETY: The superblock is being filled: nobody else uses it.

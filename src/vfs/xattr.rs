@@ -26,17 +26,6 @@ pub(crate) enum Namespace {
     Security = 6,
 }
 
-impl Namespace {
-    /// The prefix, with its dot.
-    pub(crate) fn prefix(self) -> &'static [u8] {
-        match self {
-            Self::User => b"user.",
-            Self::Trusted => b"trusted.",
-            Self::Security => b"security.",
-        }
-    }
-}
-
 /// Takes the names of a `listxattr`.
 pub(crate) struct Names<'a> {
     buffer: Option<&'a mut [u8]>,

@@ -46,6 +46,8 @@ pub(crate) struct Attributes {
     pub(crate) mtime: i64,
     /// Nanoseconds, below 1e9.
     pub(crate) mtime_nsec: u32,
+    /// Whether path walks have to ask for POSIX ACLs.
+    pub(crate) may_have_acls: bool,
 }
 
 /// What a lookup in the inode cache found.
@@ -81,11 +83,12 @@ impl<T: FileSystem> New<T> {
         unsafe { (*inode).i_blocks = a.blocks };
         // SAFETY: See above.
         unsafe { (*inode).i_blkbits = a.blkbits };
-        // Known to have no ACLs, or every path walk would ask for them: none are supported yet.
-        // SAFETY: See above.
-        unsafe { (*inode).i_acl = null_mut() };
-        // SAFETY: See above.
-        unsafe { (*inode).i_default_acl = null_mut() };
+        if !a.may_have_acls {
+            // SAFETY: See above.
+            unsafe { (*inode).i_acl = null_mut() };
+            // SAFETY: See above.
+            unsafe { (*inode).i_default_acl = null_mut() };
+        }
         // SAFETY: See above.
         unsafe { bindings::set_nlink(inode, a.nlink) };
         self.set_owner(a.uid, a.gid);

@@ -13,6 +13,7 @@ use crate::format::superblock::Superblock;
 use crate::format::xattr::filter_bit;
 use crate::format::xattr::filter_seed;
 use crate::format::xattr::index;
+use crate::format::xattr::may_have_acls;
 use crate::format::xattr::prefix_name;
 use crate::format::xattr::read_prefixes;
 use crate::format::xattr::Found;
@@ -296,6 +297,37 @@ fn filter() {
     // It answers before anything behind the header is looked at.
     case.space.u16(POS + 14, 0xffff);
     assert_eq!(case.get(6, "selinux"), Ok(None));
+}
+
+#[test]
+fn acls_that_cannot_be() {
+    let acls = 1 << 30 | 1 << 21;
+    let may = |case: &mut Case| {
+        let body = case.body();
+        may_have_acls(&mut case.space, &case.sb, &body)
+    };
+    for (filter, expected) in [
+        (0, true),
+        (1 << 30, true),
+        (1 << 21, true),
+        (acls, false),
+        (u32::MAX, false),
+        (!acls, true),
+    ] {
+        let mut case = Case::new(filter, &[], &[entry(2, "", b"acl")]);
+        assert_eq!(may(&mut case), expected, "{filter:x}");
+        // Nothing tells, unless there are no xattrs at all.
+        case.sb = with_filter(false);
+        assert!(may(&mut case));
+        case.size = 0;
+        case.space.reads = 0;
+        assert!(!may(&mut case));
+        assert_eq!(case.space.reads, 0);
+    }
+    // A filter that cannot be read tells nothing either.
+    let mut case = Case::new(acls, &[], &[]);
+    case.space.data.truncate(POS + 2);
+    assert!(may(&mut case));
 }
 
 /// A table of long prefixes from byte 64 on.

@@ -74,6 +74,7 @@ impl<T: Fill + SuperOps> Table<T> {
     pub(super) const OWN_ENCODED: &'static bindings::address_space_operations =
         &bindings::address_space_operations {
             bmap: None,
+            direct_IO: None,
             ..*Self::OWN
         };
 

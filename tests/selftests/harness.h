@@ -9,6 +9,15 @@
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT 240
 
+/* A system call fails with this errno. */
+#define EXPECT_ERRNO(err, call) do {			\
+	errno = 0;					\
+	EXPECT_EQ(-1, call)				\
+		TH_LOG(#call);				\
+	EXPECT_EQ(err, errno)				\
+		TH_LOG(#call);				\
+} while (0)
+
 #define DOMAIN "domain_id=selftest,inode_share"
 
 #endif

@@ -112,6 +112,13 @@ BAD(row38_area_list, "xattr-beyond-end", XATTR("shared1", NULL, EUCLEAN), .or = 
 BAD(row38_id_get, "xattr-id-beyond-end", XATTR("shared1", "user.common", EUCLEAN), .or = EIO, .c = -1);
 BAD(row38_id_list, "xattr-id-beyond-end", XATTR("shared1", NULL, EUCLEAN), .or = EIO, .c = -1);
 
+/* What is wrong in the ACL itself, the VFS finds. */
+BAD(acl_empty, "acl-empty", XATTR("tiny", "system.posix_acl_access", EINVAL), .silent = true);
+BAD(acl_version, "acl-version", XATTR("tiny", "system.posix_acl_access", EOPNOTSUPP), .silent = true);
+BAD(acl_size, "acl-size", XATTR("tiny", "system.posix_acl_access", EINVAL), .silent = true);
+BAD(acl_tag, "acl-tag", XATTR("tiny", "system.posix_acl_access", EINVAL), .silent = true);
+BAD(row36_acl, "acl-long", XATTR("tiny", "system.posix_acl_access", EUCLEAN));
+
 FIXTURE_SETUP(corrupt)
 {
 	ASSERT_EQ(0, private_mounts());

@@ -27,11 +27,14 @@ FIXTURE(dir) {
 
 FIXTURE_VARIANT(dir) {
 	const char *image;
+	bool compressed;
 };
 
 FIXTURE_VARIANT_ADD(dir, block_512) { .image = "plain-512" };
 FIXTURE_VARIANT_ADD(dir, block_4096) { .image = "plain-4096" };
 FIXTURE_VARIANT_ADD(dir, dot_omitted) { .image = "dot-omitted-512" };
+FIXTURE_VARIANT_ADD(dir, compressed) { .image = "zd-512", .compressed = true };
+FIXTURE_VARIANT_ADD(dir, metabox) { .image = "metabox-4096", .compressed = true };
 
 static long next_entries(int fd, char *buf, size_t size)
 {
@@ -164,13 +167,154 @@ TEST_F(dir, other_calls)
 	int value = 0;
 	int direct = open_read("/mnt/a", "many", O_DIRECTORY | O_DIRECT);
 
-	EXPECT_LE(0, direct);
+	/* Nothing comes of it, so it is allowed where a file's would be. */
+	if (variant->compressed) {
+		EXPECT_EQ(-EINVAL, direct);
+	} else {
+		EXPECT_LE(0, direct);
+	}
 	EXPECT_EQ(-1, ioctl(self->fd, 1 /* FIBMAP */, &value));
 	EXPECT_EQ(ENOTTY, errno);
 	EXPECT_EQ(-1, fcntl(self->fd, F_SETLEASE, F_RDLCK));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(-1, fsync(self->fd));
 	EXPECT_EQ(EINVAL, errno);
+}
+
+FIXTURE(large) {
+	char dev[DEV_LEN];
+};
+
+FIXTURE_VARIANT(large) {
+	const char *image;
+};
+
+FIXTURE_VARIANT_ADD(large, block_512) { .image = "large-512" };
+FIXTURE_VARIANT_ADD(large, block_4096) { .image = "large" };
+FIXTURE_VARIANT_ADD(large, compressed) { .image = "large-zd" };
+
+FIXTURE_SETUP(large)
+{
+	int fd;
+
+	ASSERT_EQ(0, private_mounts());
+	fd = attach_image(variant->image, self->dev);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, mount_at(self->dev, "/mnt/a", NULL));
+	close(fd);
+}
+
+FIXTURE_TEARDOWN(large)
+{
+}
+
+#define NAMES 10000
+
+/* Requests that the device has got so far. */
+static long reads_of(const char *dev)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/block/%s/stat", strrchr(dev, '/') + 1);
+	return read_number(path);
+}
+
+TEST_F(large, listed_and_read_ahead)
+{
+	int fd = open_read("/mnt/a", "names", O_DIRECTORY), count = 0;
+	static char buf[32768];
+	long reads, n;
+	struct stat st;
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, fstat(fd, &st));
+	ASSERT_EQ(0, drop_caches(1));
+	reads = reads_of(self->dev);
+	while ((n = next_entries(fd, buf, sizeof(buf))) > 0)
+		for (long k = 0; k < n; k += ((struct entry *)(buf + k))->size)
+			count++;
+	EXPECT_EQ(0, n);
+	EXPECT_EQ(NAMES + 2, count);
+	/* Fewer requests than pages. */
+	EXPECT_GT(st.st_size / 4096 / 2, reads_of(self->dev) - reads);
+	close(fd);
+}
+
+/* Each position leads back to its entry, whatever was read in between, also through another descriptor. */
+TEST_F(large, positions)
+{
+	DIR *dir = opendir("/mnt/a/names"), *other = opendir("/mnt/a/names");
+	long at[(NAMES + 2) / 97 + 1], count = 0;
+	char names[ARRAY_SIZE(at)][32];
+	struct dirent *entry;
+
+	ASSERT_NE(NULL, dir);
+	ASSERT_NE(NULL, other);
+	for (int i = 0;; i++) {
+		long here = telldir(dir);
+
+		entry = readdir(dir);
+		if (!entry)
+			break;
+		if (i % 97)
+			continue;
+		at[count] = here;
+		snprintf(names[count++], sizeof(names[0]), "%.31s", entry->d_name);
+	}
+	ASSERT_EQ(ARRAY_SIZE(at), count);
+	for (int i = 0; i < count; i++) {
+		int n = i * 37 % count;
+
+		seekdir(i % 2 ? dir : other, at[n]);
+		entry = readdir(i % 2 ? dir : other);
+		ASSERT_NE(NULL, entry);
+		EXPECT_STREQ(names[n], entry->d_name);
+	}
+	rewinddir(dir);
+	EXPECT_STREQ(".", readdir(dir)->d_name);
+	closedir(dir);
+	closedir(other);
+}
+
+static long negative_dentries(void)
+{
+	long fields[6] = {};
+	FILE *f = fopen("/proc/sys/fs/dentry-state", "re");
+
+	if (!f || fscanf(f, "%ld %ld %ld %ld %ld", fields, fields + 1, fields + 2, fields + 3, fields + 4) != 5)
+		fields[4] = -1;
+	if (f)
+		fclose(f);
+	return fields[4];
+}
+
+TEST_F(large, lookups)
+{
+	struct stat first, st;
+	char path[64];
+	long negative, reads;
+
+	ASSERT_EQ(0, stat("/mnt/a/names/00000-the-first", &first));
+	EXPECT_EQ(NAMES, first.st_nlink);
+	for (int i = 1; i < NAMES; i += 113) {
+		snprintf(path, sizeof(path), "/mnt/a/names/%05d-and-more", i);
+		ASSERT_EQ(0, stat(path, &st));
+		EXPECT_EQ(first.st_ino, st.st_ino);
+	}
+	/* What is not there is known from then on. */
+	negative = negative_dentries();
+	for (int round = 0; round < 2; round++) {
+		reads = reads_of(self->dev);
+		for (int i = 1; i < NAMES; i += 113) {
+			snprintf(path, sizeof(path), "/mnt/a/names/%05d-and-mor", i);
+			EXPECT_ERRNO(ENOENT, stat(path, &st));
+		}
+		drop_caches(1);
+	}
+	EXPECT_EQ(reads, reads_of(self->dev));
+	if (negative >= 0) {
+		EXPECT_LE(negative + NAMES / 113, negative_dentries());
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -145,14 +145,6 @@ TEST_F(files, locks)
 	EXPECT_EQ(0, flock(fd, LOCK_EX | LOCK_NB));
 }
 
-#define EXPECT_ERRNO(err, call) do {			\
-	errno = 0;					\
-	EXPECT_EQ(-1, call)				\
-		TH_LOG(#call);				\
-	EXPECT_EQ(err, errno)				\
-		TH_LOG(#call);				\
-} while (0)
-
 TEST_F(files, modify)
 {
 	struct timeval times[2] = {};

@@ -2,6 +2,7 @@
 /* statfs and statx. What trees look like in full, treedump compares; here is what the figures must be. */
 #include "harness.h"
 
+#include <dirent.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -129,6 +130,60 @@ TEST_F(image, ioctls)
 	EXPECT_EQ(0, ioctl(fd, FIONREAD, &value));
 	EXPECT_EQ(200000 - 5, value);
 	close(fd);
+}
+
+/* Inode numbers, and what is known of compressed files. */
+TEST(compressed_and_metabox)
+{
+	static const char * const images[] = { "lz4", "metabox-4096" };
+	struct dirent *entry;
+	struct statx stx;
+	DIR *dir;
+
+	ASSERT_EQ(0, private_mounts());
+	for (size_t i = 0; i < ARRAY_SIZE(images); i++) {
+		ASSERT_EQ(0, mount_image(images[i], "/mnt/a", NULL));
+		ASSERT_EQ(0, statx(AT_FDCWD, "/mnt/a/file/text", 0, STATX_BASIC_STATS | STATX_DIOALIGN | STATX_MNT_ID, &stx));
+		EXPECT_EQ(0x3000, stx.stx_mask & 0x3000);
+		EXPECT_EQ(0, stx.stx_dio_mem_align);
+		EXPECT_EQ(0, stx.stx_dio_offset_align);
+		EXPECT_TRUE(stx.stx_attributes & STATX_ATTR_COMPRESSED);
+		EXPECT_TRUE(stx.stx_attributes & STATX_ATTR_IMMUTABLE);
+		EXPECT_EQ(0x303014, stx.stx_attributes_mask);
+		EXPECT_GT(200000 / 512, stx.stx_blocks);
+		EXPECT_LT(0, stx.stx_blocks);
+		ASSERT_EQ(0, statx(AT_FDCWD, "/mnt/a", 0, STATX_BASIC_STATS, &stx));
+		EXPECT_TRUE(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+		if (i == 1) {
+			/* The highest bit of a nid, which says metabox, is bit 31 here. */
+			EXPECT_TRUE(stx.stx_ino & 0x80000000);
+			EXPECT_FALSE(stx.stx_ino >> 32);
+		}
+		dir = opendir("/mnt/a");
+		ASSERT_NE(NULL, dir);
+		while ((entry = readdir(dir))) {
+			if (!strcmp(entry->d_name, "..")) /* of the mount's parent */
+				continue;
+			ASSERT_EQ(0, statx(dirfd(dir), entry->d_name, AT_SYMLINK_NOFOLLOW, STATX_INO, &stx));
+			EXPECT_EQ(stx.stx_ino, entry->d_ino);
+		}
+		closedir(dir);
+		ASSERT_EQ(0, umount_at("/mnt/a"));
+	}
+}
+
+/* Without a UUID the device stands in. */
+TEST(nil_uuid)
+{
+	struct statfs fs;
+	struct stat st;
+
+	ASSERT_EQ(0, private_mounts());
+	ASSERT_EQ(0, mount_image("good-uuid-nil", "/mnt/a", NULL));
+	ASSERT_EQ(0, statfs("/mnt/a", &fs));
+	ASSERT_EQ(0, stat("/mnt/a", &st));
+	EXPECT_EQ(st.st_dev, (uint32_t)fs.f_fsid.__val[0]);
+	EXPECT_EQ(0, fs.f_fsid.__val[1]);
 }
 
 /* Hard links are one inode. */

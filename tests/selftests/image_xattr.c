@@ -39,12 +39,6 @@ static bool listed(const char *list, ssize_t size, const char *name)
 	return false;
 }
 
-#define EXPECT_ERRNO(err, call) do {	\
-	EXPECT_EQ(-1, call);		\
-	EXPECT_EQ(err, errno)		\
-		TH_LOG(#call);		\
-} while (0)
-
 TEST_F(xattr, get)
 {
 	char value[4096], name[300] = "user.";

@@ -124,6 +124,25 @@ TEST_F(defect, W16_remount_shows_acl_as_it_is)
 	}
 }
 
+/* Both ways, whatever is in memory already. */
+TEST_F(defect, W16_remount_switches_acls)
+{
+	ASSERT_EQ(0, mount_image("acl", "/mnt/a", NULL));
+	for (int round = 0; round < 2; round++) {
+		EXPECT_EQ(0, open_as(1001, "/mnt/a/acl"));
+		EXPECT_EQ(0, open_as(1001, "/mnt/a/dir/inside"));
+		EXPECT_EQ(EACCES, open_as(1001, "/mnt/a/denied"));
+		EXPECT_EQ(24, listxattr("/mnt/a/acl", NULL, 0));
+		ASSERT_EQ(0, remount_at("/mnt/a", "noacl"));
+		EXPECT_EQ(EACCES, open_as(1001, "/mnt/a/acl"));
+		EXPECT_EQ(EACCES, open_as(1001, "/mnt/a/dir/inside"));
+		EXPECT_EQ(0, open_as(1001, "/mnt/a/denied"));
+		EXPECT_EQ(0, listxattr("/mnt/a/acl", NULL, 0));
+		EXPECT_ERRNO(EOPNOTSUPP, getxattr("/mnt/a/acl", "system.posix_acl_access", NULL, 0));
+		ASSERT_EQ(0, remount_at("/mnt/a", "acl"));
+	}
+}
+
 TEST_F(defect, W17_remount_leaves_unnamed_options_alone)
 {
 	ASSERT_EQ(0, mount_image("small", "/mnt/a", "nouser_xattr"));

@@ -37,7 +37,7 @@ TEST_F(mnt, refused)
 TEST_F(mnt, taken)
 {
 	static const char * const options[] = {
-		"user_xattr", "nouser_xattr", "noacl", "cache_strategy=disabled", "cache_strategy=readahead",
+		"user_xattr", "nouser_xattr", "acl", "noacl", "acl,noacl,acl", "cache_strategy=disabled", "cache_strategy=readahead",
 		"cache_strategy=readaround", "directio", "nodirectio", "domain_id=x", "fsoffset=0", "fsoffset=0x0",
 		"nouser_xattr,user_xattr,nouser_xattr",
 	};
@@ -54,8 +54,8 @@ TEST_F(mnt, shown)
 	static const struct {
 		const char *options, *shown;
 	} table[] = {
-		{ NULL, "ro,user_xattr" }, { "nouser_xattr", "ro,nouser_xattr" },
-		{ "user_xattr,nouser_xattr,user_xattr", "ro,user_xattr" },
+		{ NULL, "ro,user_xattr,acl" }, { "nouser_xattr", "ro,nouser_xattr,acl" }, { "noacl", "ro,user_xattr,noacl" },
+		{ "user_xattr,nouser_xattr,user_xattr", "ro,user_xattr,acl" }, { "noacl,acl,noacl", "ro,user_xattr,noacl" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {

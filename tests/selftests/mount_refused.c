@@ -2,8 +2,6 @@
 /* What the C driver has and this one has not yet is refused, and said so; nothing is half there. */
 #include "harness.h"
 
-#include <sys/xattr.h>
-
 FIXTURE(mnt) {
 };
 
@@ -24,8 +22,6 @@ TEST_F(mnt, not_yet)
 
 	EXPECT_EQ(-EOPNOTSUPP, mount_at(dev, "/mnt/a", "device=/dev/null"));
 	EXPECT_LE(1, klog_erofs(log, line, sizeof(line)));
-	EXPECT_EQ(-EOPNOTSUPP, mount_at(dev, "/mnt/a", "acl"));
-	EXPECT_LE(1, klog_erofs(log, line, sizeof(line)));
 	/* mount(8) tries a loop device on this errno. */
 	EXPECT_EQ(-ENOTBLK, mount_at(image_path("small"), "/mnt/a", NULL));
 	close(fd);
@@ -42,17 +38,6 @@ TEST_F(mnt, no_file_handles)
 	ASSERT_EQ(0, mount_image("small", "/mnt/a", NULL));
 	EXPECT_EQ(-1, name_to_handle_at(AT_FDCWD, "/mnt/a/flat", &handle.head, &id, 0));
 	EXPECT_EQ(EOPNOTSUPP, errno);
-}
-
-TEST_F(mnt, no_access_control_lists)
-{
-	char list[64];
-
-	ASSERT_EQ(0, mount_image("acl", "/mnt/a", NULL));
-	EXPECT_TRUE(option_shown("/mnt/a", "noacl"));
-	EXPECT_EQ(-1, getxattr("/mnt/a/acl", "system.posix_acl_access", list, sizeof(list)));
-	EXPECT_EQ(EOPNOTSUPP, errno);
-	EXPECT_EQ(0, listxattr("/mnt/a/acl", list, sizeof(list)));
 }
 
 TEST_HARNESS_MAIN

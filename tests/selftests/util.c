@@ -2,6 +2,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <linux/loop.h>
 #include <sched.h>
 #include <signal.h>
@@ -474,4 +475,41 @@ int wait_child(pid_t pid, int seconds)
 		usleep(10000);
 	}
 	return -ETIMEDOUT;
+}
+
+struct opening {
+	const char *path;
+	uid_t id;
+};
+
+static int try_open(const void *arg)
+{
+	const struct opening *this = arg;
+
+	if (setgroups(0, NULL) || setgid(this->id) || setuid(this->id))
+		return 200;
+	return open(this->path, O_RDONLY) < 0 ? errno : 0;
+}
+
+int open_as(uid_t id, const char *path)
+{
+	const struct opening this = { path, id };
+
+	return wait_child(spawn(try_open, &this), 20);
+}
+
+int output_of(const char *command, char *out, size_t size)
+{
+	FILE *pipe = popen(command, "r");
+	size_t used;
+	int status;
+
+	if (!pipe)
+		return -errno;
+	used = fread(out, 1, size - 1, pipe);
+	out[used] = 0;
+	while (fgetc(pipe) != EOF)
+		;
+	status = pclose(pipe);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
 }

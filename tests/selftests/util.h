@@ -82,4 +82,9 @@ pid_t spawn(int (*fn)(const void *arg), const void *arg);
 /* Exit status of the child within @seconds, -ETIMEDOUT if it still runs, 256 + signal if killed. */
 int wait_child(pid_t pid, int seconds);
 
+/* 0 or the errno of opening @path for reading as user and group @id; 200 if nobody can become that. */
+int open_as(uid_t id, const char *path);
+/* Runs a command line; its exit status, 127 if there is no such program. @out gets what it prints, cut to @size. */
+int output_of(const char *command, char *out, size_t size);
+
 #endif

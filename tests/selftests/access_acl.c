@@ -121,6 +121,29 @@ TEST_F(acl, off)
 	EXPECT_EQ(EACCES, open_as(1001, "dir/inside"));
 }
 
+/* Path walks ask the disk only for ACLs that there may be. */
+TEST(known_to_have_none)
+{
+	char dev[DEV_LEN];
+	struct stat st;
+	int fd;
+	long reads;
+
+	ASSERT_EQ(0, private_mounts());
+	fd = attach_image("acl", dev);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, mount_at(dev, "/mnt/a", NULL));
+	close(fd);
+	ASSERT_EQ(0, stat("/mnt/a/none", &st) | stat("/mnt/a/other", &st) | stat("/mnt/a/acl", &st));
+	ASSERT_EQ(0, drop_caches(1));
+	reads = device_reads(dev);
+	EXPECT_EQ(0, open_as(1001, "/mnt/a/none"));
+	EXPECT_EQ(EACCES, open_as(1001, "/mnt/a/other"));
+	EXPECT_EQ(reads, device_reads(dev));
+	EXPECT_EQ(0, open_as(1001, "/mnt/a/acl"));
+	EXPECT_LT(reads, device_reads(dev));
+}
+
 /* As people look at them. */
 TEST_F(acl, getfacl)
 {

@@ -210,15 +210,6 @@ FIXTURE_TEARDOWN(large)
 
 #define NAMES 10000
 
-/* Requests that the device has got so far. */
-static long reads_of(const char *dev)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/sys/block/%s/stat", strrchr(dev, '/') + 1);
-	return read_number(path);
-}
-
 TEST_F(large, listed_and_read_ahead)
 {
 	int fd = open_read("/mnt/a", "names", O_DIRECTORY), count = 0;
@@ -229,14 +220,14 @@ TEST_F(large, listed_and_read_ahead)
 	ASSERT_GE(fd, 0);
 	ASSERT_EQ(0, fstat(fd, &st));
 	ASSERT_EQ(0, drop_caches(1));
-	reads = reads_of(self->dev);
+	reads = device_reads(self->dev);
 	while ((n = next_entries(fd, buf, sizeof(buf))) > 0)
 		for (long k = 0; k < n; k += ((struct entry *)(buf + k))->size)
 			count++;
 	EXPECT_EQ(0, n);
 	EXPECT_EQ(NAMES + 2, count);
 	/* Fewer requests than pages. */
-	EXPECT_GT(st.st_size / 4096 / 2, reads_of(self->dev) - reads);
+	EXPECT_GT(st.st_size / 4096 / 2, device_reads(self->dev) - reads);
 	close(fd);
 }
 
@@ -304,14 +295,14 @@ TEST_F(large, lookups)
 	/* What is not there is known from then on. */
 	negative = negative_dentries();
 	for (int round = 0; round < 2; round++) {
-		reads = reads_of(self->dev);
+		reads = device_reads(self->dev);
 		for (int i = 1; i < NAMES; i += 113) {
 			snprintf(path, sizeof(path), "/mnt/a/names/%05d-and-mor", i);
 			EXPECT_ERRNO(ENOENT, stat(path, &st));
 		}
 		drop_caches(1);
 	}
-	EXPECT_EQ(reads, reads_of(self->dev));
+	EXPECT_EQ(reads, device_reads(self->dev));
 	if (negative >= 0) {
 		EXPECT_LE(negative + NAMES / 113, negative_dentries());
 	}

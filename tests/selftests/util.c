@@ -477,6 +477,14 @@ int wait_child(pid_t pid, int seconds)
 	return -ETIMEDOUT;
 }
 
+long device_reads(const char *dev)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/block/%s/stat", strrchr(dev, '/') + 1);
+	return read_number(path);
+}
+
 struct opening {
 	const char *path;
 	uid_t id;

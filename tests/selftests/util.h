@@ -34,6 +34,9 @@ bool option_shown(const char *dir, const char *option);
 /* Name of the superblock on @dir: where its folder in /sys/fs/erofs is. */
 int sb_name(const char *dir, char name[DEV_LEN]);
 
+/* Reads that block device @dev has got so far. */
+long device_reads(const char *dev);
+
 /* Device mapper: a linear copy of @dev whose I/O can be held up, and fail in a range of sectors. */
 int dm_create(const char *name, const char *dev, uint64_t bad_start, uint64_t bad_count, char out[DEV_LEN]);
 int dm_suspend(const char *name, bool suspend);

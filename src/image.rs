@@ -8,6 +8,7 @@ mod inode;
 mod mount;
 mod options;
 mod super_ops;
+mod sysfs;
 mod xattr;
 
 use crate::data::{
@@ -16,36 +17,29 @@ use crate::data::{
     volume::Volume, //
 };
 use crate::format::xattr::Prefix;
-use crate::share::{
-    domain::{
-        Domains,
-        Membership, //
-    },
-    stats::{
-        self,
-        Mount, //
-    }, //
+use crate::share::domain::{
+    Domains,
+    Membership, //
 };
 use crate::vfs::{
     inode::InodeCache,
-    sysfs::{
-        Dir,
-        Numbers, //
-    }, //
+    sysfs::Dir, //
 };
 use kernel::{
     prelude::*,
     sync::{
         atomic::{
             Atomic,
-            AtomicFlag,
-            Relaxed, //
+            AtomicFlag, //
         },
         Arc,
         Mutex,
         SetOnce, //
     }, //
 };
+use sysfs::Shown;
+
+pub(crate) use sysfs::show_features;
 
 /// The filesystem.
 pub(crate) struct Erofs;
@@ -74,38 +68,18 @@ pub(crate) struct Image {
     user_xattr: Atomic<i32>,
     /// The place in a domain, of a mount that shares.
     sharing: Option<Membership>,
-    /// The mount's directory in sysfs, from mount to unmount.
+    /// /sys/fs/erofs
+    sysfs: Arc<Dir>,
+    /// The mount's directory there, from the end of a mount that succeeds to unmount.
     #[pin]
     shown: Mutex<Option<Shown>>,
     /// Whether it has the numbers of sharing.
     shows_sharing: AtomicFlag,
 }
 
-/// A mount's directory in sysfs.
-struct Shown {
-    /// From the first file that joins on: most mounts end without.
-    numbers: Option<Numbers<Mount>>,
-    dir: Arc<Dir>,
-}
-
 impl Image {
     /// Long prefixes of xattr names, by their index.
     fn prefixes(&self) -> &[Prefix] {
         self.prefixes.as_ref().map_or(&[], |prefixes| prefixes)
-    }
-
-    /// Shows the numbers of sharing, once there is something to be counted.
-    fn show_sharing(&self, sharing: &Membership) {
-        if self.shows_sharing.load(Relaxed) || self.shows_sharing.xchg(true, Relaxed) {
-            return;
-        }
-        if let Some(shown) = &mut *self.shown.lock() {
-            let mount = Mount {
-                domain: sharing.domain().clone(),
-                volume: self.volume.clone(),
-            };
-            // Without memory for them, files are shared all the same.
-            shown.numbers = stats::show_mount(&shown.dir, &mount).ok();
-        }
     }
 }

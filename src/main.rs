@@ -39,7 +39,7 @@ use vfs::{
     shrinker::Shrinker,
     sysfs::{
         Dir,
-        Numbers, //
+        Files, //
     },
     work, //
 };
@@ -58,7 +58,8 @@ module! {
 struct ErofsModule {
     #[pin]
     _filesystem: Registration<Erofs>,
-    _numbers: Numbers<Arc<Domains>>,
+    _numbers: Files<Arc<Domains>>,
+    _features: Files<()>,
     _sysfs: Arc<Dir>,
     _domains: Arc<Domains>,
     _memory: Memory,
@@ -77,6 +78,12 @@ struct Memory {
 impl InPlaceModule for ErofsModule {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         let parts = move || {
+            let sysfs = Dir::in_fs(c"erofs").inspect_err(|e| {
+                if *e == EEXIST {
+                    pr_err!("another driver named erofs is built into this kernel\n");
+                }
+            })?;
+            let sysfs = Arc::new(sysfs, GFP_KERNEL)?;
             let decoders = Decoders::new()?;
             let leftovers = Leftovers::new()?;
             let memory = Memory {
@@ -87,22 +94,23 @@ impl InPlaceModule for ErofsModule {
                 _inodes: InodeCache::<Erofs>::create(c"erofs_inode")?,
             };
             let domains = Domains::new(module)?;
-            let sysfs = Arc::new(Dir::in_fs(c"erofs")?, GFP_KERNEL)?;
             let numbers = stats::show_module(&sysfs, &domains)?;
+            let features = image::show_features(&sysfs)?;
             let shared = image::Module {
                 decoders,
                 leftovers,
                 domains: domains.clone(),
                 sysfs: sysfs.clone(),
             };
-            Ok::<_, Error>((memory, domains, sysfs, numbers, shared))
+            Ok::<_, Error>((memory, domains, sysfs, features, numbers, shared))
         };
         pin_init::pin_init_scope(move || {
-            let (memory, domains, sysfs, numbers, shared) = parts()?;
+            let (memory, domains, sysfs, features, numbers, shared) = parts()?;
             Ok(try_pin_init!(Self {
                 _memory: memory,
                 _domains: domains,
                 _sysfs: sysfs,
+                _features: features,
                 _numbers: numbers,
                 _filesystem <- Registration::new(c"erofs", module, shared),
             }))

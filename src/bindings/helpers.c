@@ -293,19 +293,15 @@ void erofs_helper_super_start(struct super_block *sb, struct backing_dev_info *b
 	up_write(&sb->s_umount);
 }
 
-void erofs_helper_attr_init(struct kobj_attribute *attr, const char *name,
-			    ssize_t (*show)(struct kobject *, struct kobj_attribute *, char *))
+void erofs_helper_attr_init(struct kobj_attribute *attr, const char *name, umode_t mode,
+			    ssize_t (*show)(struct kobject *, struct kobj_attribute *, char *),
+			    ssize_t (*store)(struct kobject *, struct kobj_attribute *, const char *, size_t))
 {
 	sysfs_attr_init(&attr->attr);
 	attr->attr.name = name;
-	/* Counting takes a walk under spinlocks, so it is not for everyone. */
-	attr->attr.mode = 0400;
+	attr->attr.mode = mode;
 	attr->show = show;
-}
-
-void erofs_helper_group_set(struct attribute_group *group, struct attribute **attrs)
-{
-	group->attrs = attrs;
+	attr->store = store;
 }
 
 bool erofs_helper_dir_emit(struct dir_context *ctx, const char *name, int len, u64 ino, u8 ftype)

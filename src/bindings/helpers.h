@@ -149,9 +149,9 @@ void erofs_helper_read_ahead(struct address_space *mapping, struct file *file, p
 
 /* Internal superblocks and sysfs */
 void erofs_helper_super_start(struct super_block *sb, struct backing_dev_info *bdi);
-void erofs_helper_attr_init(struct kobj_attribute *attr, const char *name,
-			    ssize_t (*show)(struct kobject *, struct kobj_attribute *, char *));
-void erofs_helper_group_set(struct attribute_group *group, struct attribute **attrs);
+void erofs_helper_attr_init(struct kobj_attribute *attr, const char *name, umode_t mode,
+			    ssize_t (*show)(struct kobject *, struct kobj_attribute *, char *),
+			    ssize_t (*store)(struct kobject *, struct kobj_attribute *, const char *, size_t));
 
 /* Callbacks' small change */
 bool erofs_helper_dir_emit(struct dir_context *ctx, const char *name, int len, u64 ino, u8 ftype);

@@ -306,6 +306,11 @@ impl Reservation {
         self.algorithms & bit(algorithm) != 0
     }
 
+    /// Frees the decoders of the module that nobody uses, all but one of each kind that a mount may need.
+    pub(crate) fn free_unused(&self) {
+        self.decoders.shrink(usize::MAX);
+    }
+
     /// Decodes the stream `input`, without padding, into all of `output`, or fails.
     ///
     /// May wait for a decoder, and for nothing else. Output of a failed call is garbage.

@@ -52,6 +52,8 @@ pub(crate) enum Decoding {
 pub(crate) struct Policy {
     cache: Atomic<u32>,
     decoding: Atomic<u32>,
+    /// In bytes.
+    dir_readahead: Atomic<u32>,
 }
 
 impl Policy {
@@ -60,7 +62,17 @@ impl Policy {
         Self {
             cache: Atomic::new(cache as u32),
             decoding: Atomic::new(0),
+            dir_readahead: Atomic::new(16384),
         }
+    }
+
+    /// How far ahead of its reader a directory is read, in bytes: `dir_ra_bytes` in sysfs.
+    pub(crate) fn dir_readahead(&self) -> u32 {
+        self.dir_readahead.load(Relaxed)
+    }
+
+    pub(crate) fn set_dir_readahead(&self, bytes: u32) {
+        self.dir_readahead.store(bytes, Relaxed);
     }
 
     pub(crate) fn cache(&self) -> Cache {

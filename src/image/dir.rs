@@ -35,9 +35,6 @@ use kernel::{
     sync::aref::ARef, //
 };
 
-/// How far ahead of the reader a directory is read, in bytes.
-const READ_AHEAD: u64 = 16384;
-
 /// The on-disk type of a directory.
 const FT_DIR: u8 = 2;
 
@@ -95,7 +92,8 @@ fn list(mut content: Content<'_>, file: File<'_>, out: &mut DirEmitter<'_>) -> R
         // A small directory is in one page, mostly with its inode.
         if file.size > PAGE_SIZE as u64 {
             if let Some(((mapping, pos), len)) = content.cached(out.pos()) {
-                out.read_ahead(mapping, pos, len.min(READ_AHEAD));
+                let ahead = file.volume.policy.dir_readahead();
+                out.read_ahead(mapping, pos, len.min(ahead.into()));
             }
         }
         let mut block = match Block::open(&mut content, file.size, sb.block, out.pos()) {

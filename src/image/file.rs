@@ -18,7 +18,8 @@ use crate::share::{
     inode::{
         Content,
         SharedFs, //
-    }, //
+    },
+    stats::Refusal, //
 };
 use crate::vfs::{
     address_space::Fill,
@@ -94,13 +95,18 @@ fn join(inode: &Inode<Erofs>, image: &Image, sharing: &Membership) -> Result {
         return Ok(());
     }
     let file = inode::file(inode);
-    let fingerprint = match file.size {
-        0 => None,
-        _ => xattr::fingerprint(image, &file)?,
+    let found = match file.size {
+        0 => Err(Refusal::Empty),
+        _ => xattr::fingerprint(image, &file)?.ok_or(Refusal::NoFingerprint),
     };
-    let Some(fingerprint) = fingerprint else {
-        node.private.store(true, Relaxed);
-        return Ok(());
+    let fingerprint = match found {
+        Ok(fingerprint) => fingerprint,
+        Err(why) => {
+            node.private.store(true, Relaxed);
+            sharing.refuse(why);
+            image.show_sharing(sharing);
+            return Ok(());
+        }
     };
     let content = Content {
         fingerprint,

@@ -4,10 +4,10 @@
 
 use super::{
     options::Options,
+    sysfs::Shown,
     Erofs,
     Image,
-    Module,
-    Shown, //
+    Module, //
 };
 use crate::data::{
     compressed::{
@@ -34,9 +34,12 @@ use crate::format::{
         PrefixSpace, //
     }, //
 };
-use crate::share::domain::{
-    Domains,
-    Membership, //
+use crate::share::{
+    domain::{
+        Domains,
+        Membership, //
+    },
+    stats::Refusal, //
 };
 use crate::vfs::{
     decode,
@@ -121,17 +124,14 @@ impl Mountable for Erofs {
             ));
         }
         let sharing = enter_domain(&volume, options, &module.domains)?;
-        let shown = Shown {
-            numbers: None,
-            dir: Arc::new(module.sysfs.dir(sb.id())?, GFP_KERNEL)?,
-        };
         KBox::pin_init(
             pin_init!(Image {
                 volume,
                 prefixes: SetOnce::new(),
                 user_xattr: Atomic::new(i32::from(options.user_xattr)),
                 sharing,
-                shown <- new_mutex!(Some(shown), "erofs::Image::shown"),
+                sysfs: module.sysfs.clone(),
+                shown <- new_mutex!(None, "erofs::Image::shown"),
                 shows_sharing: AtomicFlag::new(false),
             }),
             GFP_KERNEL,
@@ -159,6 +159,7 @@ impl Mountable for Erofs {
         image
             .prefixes
             .populate(read_prefixes(volume, sb.id(), log)?);
+        *image.shown.lock() = Some(Shown::new(&image.sysfs, sb.id(), volume)?);
         volume
             .log
             .info(fmt!("mounted with root inode @ nid {}.", nid.0));
@@ -316,9 +317,11 @@ fn enter_domain(
     domains: &Arc<Domains>,
 ) -> Result<Option<Membership>> {
     let (true, Some(id)) = (options.inode_share, &options.domain_id) else {
+        domains.refused().count(Refusal::MountNoDomain);
         return Ok(None);
     };
     if volume.sb.ishare_prefix.is_none() {
+        domains.refused().count(Refusal::MountNoFingerprints);
         volume.log.info(fmt!(
             "on-disk ishare xattrs not found. Turning off inode_share."
         ));

@@ -2,10 +2,16 @@
 
 //! Domains: mounts that trust each other's fingerprints.
 
-use super::inode::{
-    Content,
-    Members,
-    SharedFs, //
+use super::{
+    inode::{
+        Content,
+        Members,
+        SharedFs, //
+    },
+    stats::{
+        Refusal,
+        Refused, //
+    }, //
 };
 use crate::data::{
     file::File,
@@ -91,26 +97,27 @@ impl Domain {
         self.instance.as_ref().ok_or(ENOMEM)
     }
 
-    /// The inode that owns the pages of `content`.
+    /// The inode that owns the pages of `content`, and whether it is new although its fingerprint is known.
     fn shared_inode<F: Fill<SharedFs = SharedFs> + SuperOps>(
         &self,
         bdi: &Bdi,
         content: Content,
-    ) -> Result<ARef<Inode<SharedFs>>> {
+    ) -> Result<(ARef<Inode<SharedFs>>, bool)> {
         let instance = match self.instance() {
             Some(instance) => instance,
             None => self.make_instance(bdi)?,
         };
         // Before the inode is there: it must not fail then, as the numbers in sysfs look at each one.
         let members = KBox::pin_init(Members::new(), GFP_KERNEL)?;
-        let hash = sums::xxh32(&content.fingerprint, 0);
+        let hash = sums::xxh32(&content.fingerprint, 0).into();
         let attributes = content.attributes(anon::next_ino());
-        match instance.super_block().get_inode(hash.into(), content)? {
-            Got::Existing(inode) => Ok(inode),
+        match instance.super_block().get_inode(hash, content)? {
+            Got::Existing(inode) => Ok((inode, false)),
             Got::New(mut new) => {
                 new.set_attributes(&attributes)?;
                 new.set_shared::<F>();
-                Ok(new.ready(members))
+                let other_size = new.has_kin(hash, |a, b| a.fingerprint == b.fingerprint);
+                Ok((new.ready(members), other_size))
             }
         }
     }
@@ -127,6 +134,8 @@ struct Entry {
 pub(crate) struct Domains {
     #[pin]
     list: Mutex<KVec<Entry>>,
+    /// What is not shared, of all mounts that there ever were.
+    refused: Refused,
     bdi: Bdi,
     // Dropped last: the domains' inodes come from it.
     _cache: InodeCacheRegistration<SharedFs>,
@@ -141,6 +150,7 @@ impl Domains {
         Arc::pin_init(
             pin_init!(Self {
                 list <- new_mutex!(KVec::new(), "erofs::Domains"),
+                refused: Refused::new(),
                 bdi,
                 _cache: cache,
             }),
@@ -150,6 +160,7 @@ impl Domains {
 
     /// Adds a mount to the domain of `id`, which is made if need be.
     pub(crate) fn enter(self: &Arc<Self>, id: &DomainId) -> Result<Membership> {
+        let refused = Arc::new(Refused::new(), GFP_KERNEL)?;
         let mut list = self.list.lock();
         let domain = match list.iter_mut().find(|entry| entry.domain.id == *id) {
             Some(entry) => {
@@ -175,10 +186,17 @@ impl Domains {
                 domain
             }
         };
+        drop(list);
         Ok(Membership {
             domains: self.clone(),
             domain,
+            refused,
         })
+    }
+
+    /// What is not shared, of all mounts that there ever were.
+    pub(crate) fn refused(&self) -> &Refused {
+        &self.refused
     }
 
     /// Calls `f` with each domain.
@@ -193,12 +211,24 @@ impl Domains {
 pub(crate) struct Membership {
     domains: Arc<Domains>,
     domain: Arc<Domain>,
+    refused: Arc<Refused>,
 }
 
 impl Membership {
     /// The domain.
     pub(crate) fn domain(&self) -> &Arc<Domain> {
         &self.domain
+    }
+
+    /// What is not shared of the mount's files.
+    pub(crate) fn refused(&self) -> &Arc<Refused> {
+        &self.refused
+    }
+
+    /// Counts a file that is not shared, or not as one might expect.
+    pub(crate) fn refuse(&self, why: Refusal) {
+        self.refused.count(why);
+        self.domains.refused.count(why);
     }
 
     /// Lets `inode`, which is `file`, read through the pages of its content from now on.
@@ -209,7 +239,10 @@ impl Membership {
         file: &File<'_>,
         content: Content,
     ) -> Result {
-        let shared = self.domain.shared_inode::<F>(&self.domains.bdi, content)?;
+        let (shared, other_size) = self.domain.shared_inode::<F>(&self.domains.bdi, content)?;
+        if other_size {
+            self.refuse(Refusal::OtherSize);
+        }
         shared.data().join(volume, file.nid, file.body)?;
         if let Redirected::Elsewhere(unused) = inode.redirect(shared) {
             // Another opener was faster, and has read another fingerprint: the image is changing.

@@ -9,11 +9,18 @@ use super::domain::{
 use crate::data::volume::Volume;
 use crate::vfs::sysfs::{
     Dir,
-    Numbers, //
+    File,
+    Files, //
 };
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
 };
 
 /// The numbers of the whole module, or of one mount.
@@ -56,6 +63,45 @@ impl Usage {
     }
 }
 
+/// Why a file is not shared, or not as one might expect; or why none of a mount's files is.
+#[derive(Clone, Copy)]
+pub(crate) enum Refusal {
+    /// The file has no bytes.
+    Empty,
+    /// The file carries no fingerprint, an empty one, or one that is damaged.
+    NoFingerprint,
+    /// Another content with this fingerprint is in memory, of another size or block size. The file is shared with its own
+    /// equals.
+    OtherSize,
+    /// The mount does not ask for sharing, so it is in no domain.
+    MountNoDomain,
+    /// The mount asks for sharing, and its image names no fingerprints.
+    MountNoFingerprints,
+}
+
+/// How often each [`Refusal`] was met. A file is counted when it is opened first, once for each time that its inode comes
+/// into memory.
+pub(crate) struct Refused([Atomic<u64>; 5]);
+
+impl Refused {
+    pub(super) fn new() -> Self {
+        Self([const { Atomic::new(0) }; 5])
+    }
+
+    /// Counts one.
+    pub(crate) fn count(&self, why: Refusal) {
+        if let Some(count) = self.0.get(why as usize) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn get(&self, why: Refusal) -> u64 {
+        self.0
+            .get(why as usize)
+            .map_or(0, |count| count.load(Relaxed))
+    }
+}
+
 /// A mount that shares, as far as its numbers go.
 #[derive(Clone)]
 pub(crate) struct Mount {
@@ -63,35 +109,55 @@ pub(crate) struct Mount {
     pub(crate) domain: Arc<Domain>,
     /// Its device.
     pub(crate) volume: Arc<Volume>,
+    /// What it does not share.
+    pub(crate) refused: Arc<Refused>,
 }
 
 /// The name of the numbers' directory.
 const NAME: &CStr = c"sharing";
 
-/// Shows the numbers of the whole module in `dir`.
-pub(crate) fn show_module(dir: &Arc<Dir>, domains: &Arc<Domains>) -> Result<Numbers<Arc<Domains>>> {
-    Numbers::new(
+/// Shows the numbers of the whole module below `dir`.
+pub(crate) fn show_module(dir: &Dir, domains: &Arc<Domains>) -> Result<Files<Arc<Domains>>> {
+    Files::new(
         dir,
         NAME,
         domains,
         &[
-            (c"shared_inodes", |d| Usage::of_module(d).shared_inodes),
-            (c"members", |d| Usage::of_module(d).members),
-            (c"pages", |d| Usage::of_module(d).pages),
+            File::count(c"shared_inodes", |d| Usage::of_module(d).shared_inodes),
+            File::count(c"members", |d| Usage::of_module(d).members),
+            File::count(c"pages", |d| Usage::of_module(d).pages),
+            File::count(c"refused_empty", |d| d.refused().get(Refusal::Empty)),
+            File::count(c"refused_no_fingerprint", |d| {
+                d.refused().get(Refusal::NoFingerprint)
+            }),
+            File::count(c"refused_other_size", |d| {
+                d.refused().get(Refusal::OtherSize)
+            }),
+            File::count(c"mounts_no_domain", |d| {
+                d.refused().get(Refusal::MountNoDomain)
+            }),
+            File::count(c"mounts_no_fingerprints", |d| {
+                d.refused().get(Refusal::MountNoFingerprints)
+            }),
         ],
     )
 }
 
-/// Shows the numbers of one mount in `dir`.
-pub(crate) fn show_mount(dir: &Arc<Dir>, mount: &Mount) -> Result<Numbers<Mount>> {
-    Numbers::new(
+/// Shows the numbers of one mount below `dir`.
+pub(crate) fn show_mount(dir: &Dir, mount: &Mount) -> Result<Files<Mount>> {
+    Files::new(
         dir,
         NAME,
         mount,
         &[
-            (c"shared_inodes", |m| Usage::of_mount(m).shared_inodes),
-            (c"members", |m| Usage::of_mount(m).members),
-            (c"pages", |m| Usage::of_mount(m).pages),
+            File::count(c"shared_inodes", |m| Usage::of_mount(m).shared_inodes),
+            File::count(c"members", |m| Usage::of_mount(m).members),
+            File::count(c"pages", |m| Usage::of_mount(m).pages),
+            File::count(c"refused_empty", |m| m.refused.get(Refusal::Empty)),
+            File::count(c"refused_no_fingerprint", |m| {
+                m.refused.get(Refusal::NoFingerprint)
+            }),
+            File::count(c"refused_other_size", |m| m.refused.get(Refusal::OtherSize)),
         ],
     )
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Directories of numbers in sysfs.
+//! Directories in sysfs, and files in them of one value each.
 //!
 //! C headers: [`include/linux/kobject.h`](srctree/include/linux/kobject.h),
 //! [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h)
@@ -11,12 +11,14 @@ use core::{
     ptr::NonNull, //
 };
 use kernel::{
-    error::to_result,
-    prelude::*,
-    sync::Arc, //
+    error::{
+        from_result,
+        to_result, //
+    },
+    prelude::*, //
 };
 
-/// A directory; removed with all its files when dropped, after readers have left.
+/// A directory; removed with all its files when dropped, after their readers and writers have left.
 pub(crate) struct Dir(NonNull<bindings::kobject>);
 
 // SAFETY: Reference-counted and locked by C code.
@@ -26,9 +28,24 @@ unsafe impl Sync for Dir {}
 
 impl Dir {
     /// Makes /sys/fs/`name`.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST`: there is one.
     pub(crate) fn in_fs(name: &CStr) -> Result<Self> {
         // SAFETY: Set at boot.
-        Self::make(name, unsafe { bindings::fs_kobj })
+        let fs = unsafe { bindings::fs_kobj };
+        // Adding it would fail as well, but with a backtrace in the log.
+        // SAFETY: /sys/fs is there for ever; `name` is NUL-terminated.
+        let there = unsafe {
+            bindings::kernfs_find_and_get_ns((*fs).sd, name.as_char_ptr(), core::ptr::null())
+        };
+        if !there.is_null() {
+            // SAFETY: Gives up the reference that we were given.
+            unsafe { bindings::kernfs_put(there) };
+            return Err(EEXIST);
+        }
+        Self::make(name, fs)
     }
 
     /// Makes a directory below this one, which must outlive it.
@@ -45,113 +62,217 @@ impl Dir {
 
 impl Drop for Dir {
     fn drop(&mut self) {
-        // SAFETY: Takes it out of sysfs, waiting for readers.
+        // SAFETY: Takes it out of sysfs, waiting for readers and writers.
         unsafe { bindings::kobject_del(self.0.as_ptr()) };
         // SAFETY: Gives up our reference.
         unsafe { bindings::kobject_put(self.0.as_ptr()) };
     }
 }
 
-/// Asks `T` for a number.
-type Read<T> = fn(&T) -> u64;
+/// What reading a file gives.
+enum Read<T> {
+    /// Nothing: it cannot be read.
+    Refused,
+    /// A number of `T`.
+    Number(fn(&T) -> u64),
+    /// Always the same word.
+    Word(&'static CStr),
+}
 
-/// A file that shows one number of `T`.
+impl<T> Clone for Read<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Read<T> {}
+
+/// Takes a number.
+type Write<T> = fn(&T, u64) -> Result;
+
+/// A file about a `T`.
+pub(crate) struct File<T> {
+    name: &'static CStr,
+    mode: u16,
+    read: Read<T>,
+    write: Option<Write<T>>,
+}
+
+impl<T> File<T> {
+    /// A number that takes time to count, so it is not for everyone.
+    pub(crate) const fn count(name: &'static CStr, read: fn(&T) -> u64) -> Self {
+        Self {
+            name,
+            mode: 0o400,
+            read: Read::Number(read),
+            write: None,
+        }
+    }
+
+    /// A number that can be changed.
+    pub(crate) const fn setting(name: &'static CStr, read: fn(&T) -> u64, write: Write<T>) -> Self {
+        Self {
+            name,
+            mode: 0o644,
+            read: Read::Number(read),
+            write: Some(write),
+        }
+    }
+
+    /// Something that is done when a number is written.
+    pub(crate) const fn command(name: &'static CStr, write: Write<T>) -> Self {
+        Self {
+            name,
+            mode: 0o200,
+            read: Read::Refused,
+            write: Some(write),
+        }
+    }
+
+    /// A constant.
+    pub(crate) const fn word(name: &'static CStr, word: &'static CStr) -> Self {
+        Self {
+            name,
+            mode: 0o444,
+            read: Read::Word(word),
+            write: None,
+        }
+    }
+}
+
+/// What C code keeps of a file.
 #[repr(C)]
-struct Number<T> {
+struct Node<T> {
     attr: bindings::kobj_attribute,
     owner: T,
     read: Read<T>,
+    write: Option<Write<T>>,
 }
 
-impl<T> Number<T> {
+impl<T> Node<T> {
+    /// The file that `attr` is of.
+    ///
+    /// # Safety
+    ///
+    /// `attr` must be that of a `Node<T>` that lives for `'a`.
+    unsafe fn of<'a>(attr: *mut bindings::kobj_attribute) -> &'a Self {
+        // SAFETY: By the contract, the attribute is the first field of a `Node`.
+        unsafe { &*attr.byte_sub(offset_of!(Self, attr)).cast::<Self>() }
+    }
+
     /// Called by `kobj_attr_show()` while the file is in use.
     ///
     /// # Safety
     ///
-    /// `attr` must be that of a `Number<T>`, and `out` a page, as `kobj_attribute.show` gets them.
+    /// `attr` must be that of a `Node<T>`, and `out` a page, as `kobj_attribute.show` gets them.
     unsafe extern "C" fn show(
         _kobj: *mut bindings::kobject,
         attr: *mut bindings::kobj_attribute,
         out: *mut c_char,
     ) -> isize {
-        // SAFETY: The attribute is the first field of a `Number`, and lives as long as its file.
-        let number = unsafe { &*attr.byte_sub(offset_of!(Self, attr)).cast::<Self>() };
-        let value = (number.read)(&number.owner);
-        // SAFETY: `out` is the page that sysfs passes; the argument is what the format says.
-        let len = unsafe { bindings::sysfs_emit(out, c"%llu\n".as_char_ptr(), value) };
+        // SAFETY: The node lives as long as its file.
+        let node = unsafe { Self::of(attr) };
+        let len = match node.read {
+            Read::Refused => EIO.to_errno(),
+            Read::Number(read) => {
+                let value = read(&node.owner);
+                // SAFETY: `out` is the page that sysfs passes; the argument is what the format says.
+                unsafe { bindings::sysfs_emit(out, c"%llu\n".as_char_ptr(), value) }
+            }
+            // SAFETY: As above.
+            Read::Word(word) => unsafe {
+                bindings::sysfs_emit(out, c"%s\n".as_char_ptr(), word.as_char_ptr())
+            },
+        };
         len as isize
+    }
+
+    /// Called by `kobj_attr_store()` while the file is in use.
+    ///
+    /// # Safety
+    ///
+    /// `attr` must be that of a `Node<T>`, and `text` `len` bytes and a NUL, as `kobj_attribute.store` gets them.
+    unsafe extern "C" fn store(
+        _kobj: *mut bindings::kobject,
+        attr: *mut bindings::kobj_attribute,
+        text: *const c_char,
+        len: usize,
+    ) -> isize {
+        // SAFETY: The node lives as long as its file.
+        let node = unsafe { Self::of(attr) };
+        let taken: c_int = from_result(|| {
+            // SAFETY: `text` is NUL-terminated.
+            let text = unsafe { bindings::skip_spaces(text) };
+            let mut number = 0;
+            // SAFETY: As above.
+            to_result(unsafe { bindings::kstrtoull(text, 0, &mut number) })?;
+            let write = node.write.ok_or(EIO)?;
+            write(&node.owner, number).map(|()| 0)
+        });
+        match taken {
+            0 => len as isize,
+            e => e as isize,
+        }
     }
 }
 
-/// A directory of numbers that `T` knows.
-pub(crate) struct Numbers<T> {
-    dir: Arc<Dir>,
-    /// Pointers to the attributes of `_files`, and null.
-    _attrs: KVec<*mut bindings::attribute>,
-    group: KBox<bindings::attribute_group>,
-    _files: KVec<Number<T>>,
+/// A directory of files about a `T`.
+///
+/// # Invariants
+///
+/// The nodes are not moved.
+pub(crate) struct Files<T> {
+    // Dropped first: its files are those of the nodes.
+    dir: Dir,
+    _nodes: KVec<Node<T>>,
 }
 
 // SAFETY: The C structures are only read, by C code; `T` is asked from any thread.
-unsafe impl<T: Send + Sync> Send for Numbers<T> {}
+unsafe impl<T: Send + Sync> Send for Files<T> {}
 // SAFETY: As above.
-unsafe impl<T: Send + Sync> Sync for Numbers<T> {}
+unsafe impl<T: Send + Sync> Sync for Files<T> {}
 
-impl<T: Clone + Send + Sync + 'static> Numbers<T> {
-    /// Makes directory `name` below `dir`, with a file for each of `files`.
-    pub(crate) fn new(
-        dir: &Arc<Dir>,
-        name: &'static CStr,
-        owner: &T,
-        files: &[(&'static CStr, Read<T>)],
-    ) -> Result<Self> {
-        let mut numbers = KVec::with_capacity(files.len(), GFP_KERNEL)?;
-        for (name, read) in files {
+impl<T: Clone + Send + Sync + 'static> Files<T> {
+    /// Makes directory `name` below `parent`, which must outlive it, with `files`.
+    pub(crate) fn new(parent: &Dir, name: &CStr, owner: &T, files: &[File<T>]) -> Result<Self> {
+        let mut nodes = KVec::with_capacity(files.len(), GFP_KERNEL)?;
+        for file in files {
             let mut attr = pin_init::zeroed();
             // SAFETY: Ours to initialise; the name lives for ever.
             unsafe {
                 bindings::erofs_helper_attr_init(
                     &mut attr,
-                    name.as_char_ptr(),
-                    Some(Number::<T>::show),
+                    file.name.as_char_ptr(),
+                    file.mode,
+                    Some(Node::<T>::show),
+                    Some(Node::<T>::store),
                 )
             };
-            let number = Number {
+            let node = Node {
                 attr,
                 owner: owner.clone(),
-                read: *read,
+                read: file.read,
+                write: file.write,
             };
-            numbers.push(number, GFP_KERNEL)?;
+            nodes.push(node, GFP_KERNEL)?;
         }
-        // The elements stay where they are from here on.
-        let mut attrs = KVec::with_capacity(files.len().saturating_add(1), GFP_KERNEL)?;
-        for number in numbers.iter_mut() {
-            attrs.push(&raw mut number.attr.attr, GFP_KERNEL)?;
+        // INVARIANT: The vector is full.
+        // On an error all files go with the directory, before the nodes.
+        let this = Self {
+            dir: parent.dir(name)?,
+            _nodes: nodes,
+        };
+        let kobj = this.dir.0.as_ptr();
+        for node in this._nodes.iter() {
+            let attr = &raw const node.attr.attr;
+            // SAFETY: The directory is live; the attribute lives as long as it.
+            to_result(unsafe { bindings::sysfs_create_file_ns(kobj, attr, core::ptr::null()) })?;
         }
-        attrs.push(core::ptr::null_mut(), GFP_KERNEL)?;
-        let mut group = KBox::new(
-            bindings::attribute_group {
-                name: name.as_char_ptr(),
-                ..pin_init::zeroed()
-            },
-            GFP_KERNEL,
-        )?;
-        // SAFETY: The group is ours; the attributes live as long as it.
-        unsafe { bindings::erofs_helper_group_set(&mut *group, attrs.as_mut_ptr()) };
-        // SAFETY: All is live, and stays so until the group is removed by `drop`.
-        to_result(unsafe { bindings::sysfs_create_group(dir.0.as_ptr(), &*group) })?;
-        Ok(Self {
-            dir: dir.clone(),
-            _attrs: attrs,
-            group,
-            _files: numbers,
-        })
+        Ok(this)
     }
-}
 
-impl<T> Drop for Numbers<T> {
-    fn drop(&mut self) {
-        // SAFETY: Created by `new`; waits for readers.
-        unsafe { bindings::sysfs_remove_group(self.dir.0.as_ptr(), &*self.group) };
+    /// The directory.
+    pub(crate) fn dir(&self) -> &Dir {
+        &self.dir
     }
 }

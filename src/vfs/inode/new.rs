@@ -134,6 +134,23 @@ impl<T: FileSystem> New<T> {
         unsafe { (*inode).i_gid.val = gid };
     }
 
+    /// Whether another inode in memory has a key that is `like` this one's. `hash` must be that of both keys.
+    pub(crate) fn has_kin(&mut self, hash: u64, like: fn(&T::Key, &T::Key) -> bool) -> bool {
+        let this = self.as_raw();
+        let mut search = Kin::<T> {
+            this,
+            like,
+            found: false,
+        };
+        // SAFETY: An inode has a superblock.
+        let sb = unsafe { (*this).i_sb };
+        // SAFETY: The superblock is live; the callback gets inodes of it and `search`, which outlives the call.
+        unsafe {
+            bindings::find_inode_nowait(sb, hash, Some(Kin::<T>::test), (&raw mut search).cast())
+        };
+        search.found
+    }
+
     /// Makes it a device node, FIFO or socket.
     pub(crate) fn set_special(&mut self, major: u32, minor: u32) {
         let inode = self.as_raw();
@@ -225,6 +242,47 @@ impl<T: FileSystem> Wanted<T> {
         // SAFETY: As above.
         unsafe { *(*slot).has_key.get() = true };
         0
+    }
+}
+
+/// A search for inodes whose keys are like that of a new one.
+struct Kin<T: FileSystem> {
+    this: *mut bindings::inode,
+    like: fn(&T::Key, &T::Key) -> bool,
+    found: bool,
+}
+
+impl<T: FileSystem> Kin<T> {
+    /// Looks at one inode, and says whether to go on. Called by `find_inode_nowait()`.
+    ///
+    /// # Safety
+    ///
+    /// `inode` must be of `T`, and found in the hash table under its lock; `search` a `Kin<T>`, as `has_kin` sees to.
+    unsafe extern "C" fn test(
+        inode: *mut bindings::inode,
+        _hash: u64,
+        search: *mut c_void,
+    ) -> c_int {
+        // SAFETY: `has_kin` passes a `Kin` that outlives the call.
+        let search = unsafe { &mut *search.cast::<Self>() };
+        if inode == search.this {
+            return 0;
+        }
+        // SAFETY: The VFS passes an inode of the superblock of `this`.
+        let slot = unsafe { Slot::<T>::of(inode) };
+        // SAFETY: As above.
+        let own = unsafe { Slot::<T>::of(search.this) };
+        // INVARIANT: An inode has its key before it is hashed.
+        // SAFETY: As said; the key is never written again, and dropped by an RCU callback only.
+        let key = unsafe { (*(*slot).key.get()).assume_init_ref() };
+        // SAFETY: As above.
+        let own = unsafe { (*(*own).key.get()).assume_init_ref() };
+        search.found = (search.like)(own, key);
+        match search.found {
+            // No reference is taken.
+            true => -1,
+            false => 0,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! One mounted image: the filesystem as the VFS sees it.
 
 mod dir;
+mod export;
 mod file;
 mod inode;
 mod mount;

@@ -16,6 +16,7 @@ pub(crate) mod buffer;
 pub(crate) mod claims;
 pub(crate) mod decode;
 pub(crate) mod dir;
+pub(crate) mod export;
 pub(crate) mod fetch;
 pub(crate) mod file;
 pub(crate) mod folios;

@@ -11,6 +11,7 @@
 #include <linux/capability.h>
 #include <linux/crc32.h>
 #include <linux/dcache.h>
+#include <linux/exportfs.h>
 #include <linux/fiemap.h>
 #include <linux/filelock.h>
 #include <linux/fs.h>

@@ -10,6 +10,10 @@
 
 use crate::bindings;
 use crate::vfs::{
+    export::{
+        self,
+        ExportOps, //
+    },
     inode::{
         FileSystem,
         Inode, //
@@ -171,7 +175,7 @@ unsafe impl<T: Mountable> Send for Registration<T> {}
 // SAFETY: The data is `Sync`, and C code locks the rest.
 unsafe impl<T: Mountable> Sync for Registration<T> {}
 
-impl<T: Mountable + SuperOps + xattr::Operations> Registration<T> {
+impl<T: Mountable + SuperOps + xattr::Operations + ExportOps> Registration<T> {
     /// Registers `T` under `name`, for block devices and ID-mapped mounts.
     pub(crate) fn new(
         name: &'static CStr,
@@ -226,7 +230,7 @@ unsafe fn mounted<'a, T>(fc: *mut bindings::fs_context) -> &'a SuperBlock<T> {
 /// The callbacks of `struct fs_context_operations`, and their neighbours.
 struct Context<T>(PhantomData<T>);
 
-impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
+impl<T: Mountable + SuperOps + xattr::Operations + ExportOps> Context<T> {
     const OPS: &'static bindings::fs_context_operations = &bindings::fs_context_operations {
         free: Some(Self::free),
         parse_param: Some(Self::parse_param),
@@ -409,6 +413,8 @@ impl<T: Mountable + SuperOps + xattr::Operations> Context<T> {
     ) -> c_int {
         // SAFETY: The superblock is locked, and nobody else uses it yet; this holds for each line.
         unsafe { (*raw).s_op = super_block::Table::<T>::OPS };
+        // SAFETY: See above.
+        unsafe { (*raw).s_export_op = export::Table::<T>::OPS };
         // SAFETY: See above.
         unsafe { (*raw).s_xattr = xattr::Handlers::<T>::TABLE.as_ptr().cast() };
         // SAFETY: See above.

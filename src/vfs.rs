@@ -18,6 +18,7 @@ pub(crate) mod decode;
 pub(crate) mod dir;
 pub(crate) mod export;
 pub(crate) mod fetch;
+pub(crate) mod fiemap;
 pub(crate) mod file;
 pub(crate) mod folios;
 pub(crate) mod inflight;

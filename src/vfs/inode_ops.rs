@@ -9,6 +9,7 @@ use crate::vfs::{
     acl,
     address_space,
     dir,
+    fiemap,
     file,
     inode::{
         FileSystem,
@@ -45,7 +46,7 @@ impl<T: InodeOps + xattr::Operations + acl::Operations + iomap::FileMap> Table<T
         getattr: Some(Self::getattr),
         listxattr: Some(xattr::Handlers::<T>::listxattr),
         get_inode_acl: Some(acl::get::<T>),
-        fiemap: Some(iomap::fiemap::<T>),
+        fiemap: Some(fiemap::fiemap::<T>),
         ..pin_init::zeroed()
     };
 
@@ -54,7 +55,7 @@ impl<T: InodeOps + xattr::Operations + acl::Operations + iomap::FileMap> Table<T
         getattr: Some(Self::getattr),
         listxattr: Some(xattr::Handlers::<T>::listxattr),
         get_inode_acl: Some(acl::get::<T>),
-        fiemap: Some(iomap::fiemap::<T>),
+        fiemap: Some(fiemap::fiemap::<T>),
         ..pin_init::zeroed()
     };
 

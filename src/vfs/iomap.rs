@@ -381,19 +381,19 @@ pub(super) fn seek_data<T: FileMap>(inode: &Inode<T>, offset: i64) -> i64 {
     unsafe { bindings::iomap_seek_data(inode.as_raw(), offset, ReportTable::<T>::OPS) }
 }
 
-/// `inode_operations.fiemap`.
+/// Reports the extents of a file that is stored as it is.
 ///
 /// # Safety
 ///
-/// The arguments must be those of `inode_operations.fiemap`, for an inode of `T`.
-pub(super) unsafe extern "C" fn fiemap<T: FileMap>(
-    inode: *mut bindings::inode,
+/// `info` must be that of an `inode_operations.fiemap` call.
+pub(super) unsafe fn fiemap<T: FileMap>(
+    inode: &Inode<T>,
     info: *mut bindings::fiemap_extent_info,
     start: u64,
     len: u64,
 ) -> c_int {
-    // SAFETY: The VFS passes a ready inode of `T`; the other arguments are its own.
-    unsafe { bindings::iomap_fiemap(inode, info, start, len, ReportTable::<T>::OPS) }
+    // SAFETY: The inode is live, and the table is for inodes of `T`; `info` by the contract.
+    unsafe { bindings::iomap_fiemap(inode.as_raw(), info, start, len, ReportTable::<T>::OPS) }
 }
 
 /// `address_space_operations.bmap` of a mapping that is `T`'s own.

@@ -12,4 +12,5 @@ pub(crate) mod file;
 pub(crate) mod leftovers;
 pub(crate) mod meta;
 pub(crate) mod policy;
+mod trace;
 pub(crate) mod volume;

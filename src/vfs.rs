@@ -32,6 +32,7 @@ pub(crate) mod shrinker;
 pub(crate) mod sums;
 pub(crate) mod super_block;
 pub(crate) mod sysfs;
+pub(crate) mod trace;
 pub(crate) mod work;
 pub(crate) mod xattr;
 

@@ -33,7 +33,8 @@ use crate::vfs::{
         Extents,
         Place,
         Purpose, //
-    }, //
+    },
+    trace::Id, //
 };
 use core::ops::Range;
 use kernel::{
@@ -88,10 +89,12 @@ impl<'a> File<'a> {
     fn find(&self, pos: u64, len: u64, purpose: Purpose) -> format::Result<Extent> {
         let volume = self.volume;
         let sb = &volume.sb;
-        let found = match map::flat(sb, self.body, self.size, pos, len)? {
-            Some(found) => found,
-            None => map::map(&mut self.meta(), sb, self.body, self.size, pos, len)?,
-        };
+        let found = self.traced(pos, len, purpose == Purpose::Report, || {
+            match map::flat(sb, self.body, self.size, pos, len)? {
+                Some(found) => Ok(found),
+                None => map::map(&mut self.meta(), sb, self.body, self.size, pos, len),
+            }
+        })?;
         let mut len = found.len;
         let place = match found.place {
             map::Place::Hole => Place::Hole,
@@ -140,8 +143,9 @@ impl<'a> File<'a> {
             });
         }
         let mut meta = self.meta();
-        let index = Index::read(&mut meta, sb, self.body, self.size)?;
-        let found = index.extent(&mut meta, sb, pos)?;
+        let found = self.traced(pos, 0, true, || {
+            Index::read(&mut meta, sb, self.body, self.size)?.extent(&mut meta, sb, pos)
+        })?;
         let place = match found.stored {
             Stored::Hole => Place::Hole,
             Stored::Fragment { .. } => Place::Encoded(None),
@@ -180,6 +184,10 @@ impl Extents for Reader<'_> {
 
     fn begin_io(&self) -> Running {
         self.file.volume.begin()
+    }
+
+    fn id(&self) -> Id {
+        self.file.id()
     }
 
     fn encoded(&self) -> bool {

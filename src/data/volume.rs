@@ -38,6 +38,7 @@ use kernel::{
 
 /// What a volume has of the module and of its mount.
 pub(crate) struct Shared {
+    pub(crate) dev: u32,
     pub(crate) decoders: Reservation,
     pub(crate) leftovers: Arc<Leftovers>,
     pub(crate) policy: Policy,
@@ -51,6 +52,8 @@ pub(crate) struct Shared {
 pub(crate) struct Volume {
     /// What no other volume has or had.
     pub(crate) id: u64,
+    /// The mount's device number, in the kernel's own encoding.
+    pub(crate) dev: u32,
     /// The image's superblock.
     pub(crate) sb: Superblock,
     /// The right to decode what the image declares.
@@ -90,6 +93,7 @@ impl Volume {
         let log = Log::new(name);
         pin_init!(Self {
             id: LAST.fetch_add(1, Relaxed),
+            dev: shared.dev,
             sb,
             decoders: shared.decoders,
             leftovers: shared.leftovers,

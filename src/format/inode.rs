@@ -35,7 +35,7 @@ impl Nid {
     }
 
     /// The byte position of the inode in its space.
-    fn pos(self, sb: &Superblock) -> Result<u64> {
+    pub(crate) fn pos(self, sb: &Superblock) -> Result<u64> {
         let base = match (self.in_metabox(), sb.has_metabox()) {
             (true, false) => return Err(Error::corrupt("nid in a metabox that is not there")),
             (true, true) => 0,

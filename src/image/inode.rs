@@ -28,7 +28,8 @@ use crate::vfs::{
         InodeCache,
         New, //
     },
-    super_block::SuperBlock, //
+    super_block::SuperBlock,
+    trace, //
 };
 use kernel::{
     prelude::*,
@@ -76,7 +77,14 @@ pub(super) fn get(sb: &SuperBlock<Erofs>, nid: Nid) -> Result<ARef<Inode<Erofs>>
     let volume = &sb.data().volume;
     match sb.get_inode(volume.sb.ino(nid), nid.0)? {
         Got::Existing(inode) => Ok(inode),
-        Got::New(new) => fill(new, sb.data(), nid),
+        Got::New(new) => {
+            trace::fill_inode(sb, nid.0, || {
+                let block = volume.sb.block;
+                let pos = nid.pos(&volume.sb).unwrap_or(0);
+                (pos >> block.get(), block.offset(pos) as u32)
+            });
+            fill(new, sb.data(), nid)
+        }
     }
 }
 

@@ -105,6 +105,7 @@ impl Mountable for Erofs {
         sb.set_acls(options.acl);
 
         let shared = volume::Shared {
+            dev: sb.dev(),
             decoders: reserve_decoders(sb.id(), &raw, module, log)?,
             leftovers: module.leftovers.clone(),
             policy: Policy::new(options.cache),

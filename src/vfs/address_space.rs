@@ -28,6 +28,7 @@ use crate::vfs::{
         self,
         SuperOps, //
     },
+    trace,
     PAGE_SHIFT, //
 };
 use core::marker::PhantomData;
@@ -99,6 +100,8 @@ impl<T: Fill + SuperOps> Table<T> {
     ///
     /// `folio` must be that of a `read_folio` call.
     unsafe fn read_folio(folio: *mut bindings::folio, source: &T::Source<'_>) -> Result {
+        // SAFETY: The folio is locked, by the contract.
+        unsafe { trace::read_folio(|| source.id(), folio, || !source.encoded()) };
         let read_ops = ReadTable::read_ops(source);
         let mut ctx = bindings::iomap_read_folio_ctx {
             ops: &read_ops,
@@ -132,7 +135,8 @@ impl<T: Fill + SuperOps> Table<T> {
             unsafe { Self::expand(ra, source, purpose) };
         }
         // SAFETY: By the contract.
-        let pages = unsafe { (*ra)._nr_pages };
+        let (start, pages) = unsafe { ((*ra)._index, (*ra)._nr_pages) };
+        trace::readahead(|| source.id(), start, pages, || !source.encoded());
         let read_ops = ReadTable::read_ops(source);
         let mut ctx = bindings::iomap_read_folio_ctx {
             ops: &read_ops,

@@ -10,6 +10,7 @@
 use crate::bindings;
 use crate::vfs::{
     inode::Inode,
+    inode_ops::InodeOps,
     iomap::{
         self,
         Extents,
@@ -31,7 +32,7 @@ use kernel::{
 /// # Safety
 ///
 /// The arguments must be those of `inode_operations.fiemap`, for an inode of `T`.
-pub(super) unsafe extern "C" fn fiemap<T: FileMap>(
+pub(super) unsafe extern "C" fn fiemap<T: FileMap + InodeOps>(
     inode: *mut bindings::inode,
     info: *mut bindings::fiemap_extent_info,
     start: u64,
@@ -39,8 +40,7 @@ pub(super) unsafe extern "C" fn fiemap<T: FileMap>(
 ) -> c_int {
     // SAFETY: The VFS passes a ready inode of `T`.
     let file = unsafe { Inode::<T>::from_raw(inode) };
-    let source = T::source(file);
-    if !source.encoded() {
+    if !T::is_compressed(file) {
         // SAFETY: The other arguments are the caller's own.
         return unsafe { iomap::fiemap(file, info, start, len) };
     }
@@ -50,7 +50,7 @@ pub(super) unsafe extern "C" fn fiemap<T: FileMap>(
         to_result(unsafe { bindings::fiemap_prep(inode, info, start, &mut len, 0) })?;
         // SAFETY: The caller's own.
         let info = unsafe { &mut *info };
-        encoded(&source, info, start, start.saturating_add(len)).map(|()| 0)
+        encoded(&T::source(file), info, start, start.saturating_add(len)).map(|()| 0)
     })
 }
 

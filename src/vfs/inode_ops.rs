@@ -9,6 +9,7 @@ use crate::vfs::{
     acl,
     address_space,
     dir,
+    export::ExportOps,
     fiemap,
     file,
     inode::{
@@ -18,6 +19,7 @@ use crate::vfs::{
     },
     iomap,
     super_block,
+    trace,
     xattr, //
 };
 use core::marker::PhantomData;
@@ -41,7 +43,7 @@ pub(crate) trait InodeOps: FileSystem {
 /// The tables of callbacks.
 struct Table<T>(PhantomData<T>);
 
-impl<T: InodeOps + xattr::Operations + acl::Operations + iomap::FileMap> Table<T> {
+impl<T: InodeOps + xattr::Operations + acl::Operations + iomap::FileMap + ExportOps> Table<T> {
     const FILE: &'static bindings::inode_operations = &bindings::inode_operations {
         getattr: Some(Self::getattr),
         listxattr: Some(xattr::Handlers::<T>::listxattr),
@@ -83,10 +85,12 @@ impl<T: InodeOps + xattr::Operations + acl::Operations + iomap::FileMap> Table<T
     unsafe extern "C" fn lookup(
         dir: *mut bindings::inode,
         dentry: *mut bindings::dentry,
-        _flags: c_uint,
+        flags: c_uint,
     ) -> *mut bindings::dentry {
         // SAFETY: The VFS passes a ready directory of `T`.
         let dir = unsafe { Inode::<T>::from_raw(dir) };
+        // SAFETY: As above.
+        unsafe { trace::lookup(dir, || T::number(dir), dentry, flags) };
         // SAFETY: A dentry in lookup keeps its name.
         let name = unsafe { &(*dentry).__bindgen_anon_1.d_name };
         // SAFETY: The length is in a union with the hash, of which both halves are always set.
@@ -162,6 +166,7 @@ impl<T: InodeOps + xattr::Operations + acl::Operations + iomap::FileMap> Table<T
 impl<T> New<T>
 where
     T: InodeOps
+        + ExportOps
         + dir::DirOps
         + file::FileOps
         + xattr::Operations

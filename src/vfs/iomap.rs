@@ -18,7 +18,8 @@ use crate::vfs::{
         FileSystem,
         Inode, //
     },
-    page_cache::HeldPage, //
+    page_cache::HeldPage,
+    trace::Id, //
 };
 use core::{
     marker::PhantomData,
@@ -77,6 +78,9 @@ impl Purpose {
 pub(crate) trait Extents {
     /// The extent that holds byte `pos`, which is below the file's size; more than `len` bytes are of no use.
     fn extent(&self, pos: u64, len: u64, purpose: Purpose) -> Result<Extent>;
+
+    /// The file, as traces name it.
+    fn id(&self) -> Id;
 
     /// The file's size in bytes.
     fn size(&self) -> u64;

@@ -47,6 +47,12 @@ impl<T> SuperBlock<T> {
         self.0.get()
     }
 
+    /// Its device number, in the kernel's own encoding.
+    pub(crate) fn dev(&self) -> u32 {
+        // SAFETY: Set before the filesystem sees the superblock.
+        unsafe { (*self.as_raw()).s_dev }
+    }
+
     /// The name in logs and sysfs: that of the device.
     pub(crate) fn id(&self) -> &CStr {
         // SAFETY: `s_id` is set before the filesystem sees the superblock.

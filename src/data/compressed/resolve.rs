@@ -144,7 +144,9 @@ impl<'a> Resolver<'a> {
             volume, nid, size, ..
         } = *self.file;
         let extent = match &self.index {
-            Some(index) => index.extent(&mut self.file.meta(), &volume.sb, pos)?,
+            Some(index) => self.file.traced(pos, 0, false, || {
+                index.extent(&mut self.file.meta(), &volume.sb, pos)
+            })?,
             None => Extent {
                 pos: 0,
                 len: size,

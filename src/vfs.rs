@@ -14,6 +14,7 @@ pub(crate) mod bio;
 pub(crate) mod block;
 pub(crate) mod buffer;
 pub(crate) mod claims;
+pub(crate) mod dax;
 pub(crate) mod decode;
 pub(crate) mod dir;
 pub(crate) mod export;

@@ -361,3 +361,38 @@ void erofs_helper_noio_restore(unsigned int flags)
 {
 	memalloc_noio_restore(flags);
 }
+
+struct dax_device *erofs_helper_dax_get(struct block_device *bdev, u64 *offset)
+{
+	return fs_dax_get_by_bdev(bdev, offset, NULL, NULL);
+}
+
+void erofs_helper_dax_put(struct dax_device *dev)
+{
+	fs_put_dax(dev, NULL);
+}
+
+ssize_t erofs_helper_dax_read(struct kiocb *iocb, struct iov_iter *to, const struct iomap_ops *ops)
+{
+	return IS_ENABLED(CONFIG_FS_DAX) ? dax_iomap_rw(iocb, to, ops) : -EIO;
+}
+
+int erofs_helper_dax_mmap(struct vm_area_desc *desc, const struct vm_operations_struct *ops)
+{
+	if (vma_desc_test_all(desc, VMA_SHARED_BIT, VMA_MAYWRITE_BIT))
+		return -EINVAL;
+	desc->vm_ops = ops;
+	vma_desc_set_flags(desc, VMA_HUGEPAGE_BIT);
+	return 0;
+}
+
+vm_fault_t erofs_helper_dax_fault(struct vm_fault *vmf, unsigned int order, const struct iomap_ops *ops)
+{
+	return IS_ENABLED(CONFIG_FS_DAX) ? dax_iomap_fault(vmf, order, NULL, NULL, ops) : VM_FAULT_SIGBUS;
+}
+
+void erofs_helper_dax_evict(struct inode *inode)
+{
+	if (IS_ENABLED(CONFIG_FS_DAX))
+		dax_break_layout_final(inode);
+}

@@ -10,6 +10,7 @@
 #include <linux/blkdev.h>
 #include <linux/capability.h>
 #include <linux/crc32.h>
+#include <linux/dax.h>
 #include <linux/dcache.h>
 #include <linux/exportfs.h>
 #include <linux/fiemap.h>
@@ -53,6 +54,8 @@ enum {
 	EROFS_C_SB_POSIXACL = SB_POSIXACL,
 	EROFS_C_SB_KERNMOUNT = SB_KERNMOUNT,
 	EROFS_C_S_NOATIME = S_NOATIME,
+	EROFS_C_S_DAX = S_DAX,
+	EROFS_C_FS_DAX = IS_ENABLED(CONFIG_FS_DAX),
 	EROFS_C_FS_REQUIRES_DEV = FS_REQUIRES_DEV,
 	EROFS_C_FS_ALLOW_IDMAP = FS_ALLOW_IDMAP,
 	EROFS_C_BIOSET_NEED_BVECS = BIOSET_NEED_BVECS,
@@ -177,5 +180,13 @@ extern unsigned int erofs_helper_zstd_streams;
 unsigned int erofs_helper_noio_save(void);
 void erofs_helper_noio_restore(unsigned int flags);
 static const unsigned long EROFS_C_SHRINK_STOP = SHRINK_STOP;
+
+/* DAX; without CONFIG_FS_DAX nobody calls the last four. */
+struct dax_device *erofs_helper_dax_get(struct block_device *bdev, u64 *offset);
+void erofs_helper_dax_put(struct dax_device *dev);
+ssize_t erofs_helper_dax_read(struct kiocb *iocb, struct iov_iter *to, const struct iomap_ops *ops);
+int erofs_helper_dax_mmap(struct vm_area_desc *desc, const struct vm_operations_struct *ops);
+vm_fault_t erofs_helper_dax_fault(struct vm_fault *vmf, unsigned int order, const struct iomap_ops *ops);
+void erofs_helper_dax_evict(struct inode *inode);
 
 #endif

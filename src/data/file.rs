@@ -26,6 +26,8 @@ use crate::format::{
     map, //
 };
 use crate::vfs::{
+    block::BlockDevice,
+    dax::Memory,
     folios::FolioRun,
     inflight::Running,
     iomap::{
@@ -184,6 +186,11 @@ impl Extents for Reader<'_> {
 
     fn begin_io(&self) -> Running {
         self.file.volume.begin()
+    }
+
+    fn memory(&self, device: BlockDevice) -> Option<&Memory> {
+        let memory = self.file.volume.memory.as_ref();
+        memory.filter(|memory| memory.is_of(device))
     }
 
     fn id(&self) -> Id {

@@ -16,6 +16,7 @@ use crate::format::{
 };
 use crate::vfs::{
     block::BlockDevice,
+    dax::Memory,
     inflight::{
         Inflight,
         Running, //
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) decoders: Reservation,
     pub(crate) leftovers: Arc<Leftovers>,
     pub(crate) policy: Policy,
+    /// What the device is, if files are read and mapped there.
+    pub(crate) memory: Option<Memory>,
 }
 
 /// The device of a mounted image.
@@ -62,6 +65,8 @@ pub(crate) struct Volume {
     pub(crate) leftovers: Arc<Leftovers>,
     /// How the mount wants things to be done.
     pub(crate) policy: Policy,
+    /// The memory that the device is, if files are read and mapped there: `dax`.
+    pub(crate) memory: Option<Memory>,
     /// The file that has the others' fragments, if there is one; set while mounting.
     packed: SetOnce<Packed>,
     /// The inode that has other inodes, as [`Self::packed`].
@@ -98,6 +103,7 @@ impl Volume {
             decoders: shared.decoders,
             leftovers: shared.leftovers,
             policy: shared.policy,
+            memory: shared.memory,
             packed: SetOnce::new(),
             metabox: SetOnce::new(),
             device,

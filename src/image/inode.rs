@@ -110,7 +110,13 @@ fn fill(mut new: New<Erofs>, image: &Image, nid: Nid) -> Result<ARef<Inode<Erofs
     })?;
     let compressed = matches!(raw.body.layout, Layout::Compressed { .. });
     match raw.file_type {
-        FileType::Regular => new.set_regular(image.sharing.is_some() || compressed, compressed),
+        FileType::Regular => {
+            new.set_regular(image.sharing.is_some() || compressed, compressed);
+            let in_place = matches!(raw.body.layout, Layout::Plain { .. } | Layout::Chunk { .. });
+            if in_place && volume.memory.is_some() {
+                new.set_dax();
+            }
+        }
         FileType::Directory => new.set_directory(compressed),
         FileType::Symlink => match symlink::inline_target(sb, &raw.body, raw.size) {
             Some(pos) => {

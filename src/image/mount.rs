@@ -42,11 +42,13 @@ use crate::share::{
     stats::Refusal, //
 };
 use crate::vfs::{
+    dax::Memory,
     decode,
     inode::{
         Held,
         Inode, //
     },
+    log,
     mount::{
         MountLog,
         Mountable,
@@ -90,6 +92,10 @@ impl Mountable for Erofs {
             log.error(fmt!("domain_id is needed when inode_share is on"));
             return Err(EINVAL);
         }
+        if options.inode_share && options.dax == Some(true) {
+            log.error(fmt!("FSDAX is not allowed when inode_share is on"));
+            return Err(EINVAL);
+        }
         let raw = read_superblock(sb, options.fsoffset, log)?;
         let block_size = raw.block.size();
         if options.fsoffset % block_size != 0 {
@@ -109,6 +115,7 @@ impl Mountable for Erofs {
             decoders: reserve_decoders(sb.id(), &raw, module, log)?,
             leftovers: module.leftovers.clone(),
             policy: Policy::new(options.cache),
+            memory: find_memory(sb, &raw, options),
         };
         let volume = Arc::pin_init(
             Volume::new(raw, sb.block_device(), options.fsoffset, sb.id(), shared),
@@ -174,6 +181,7 @@ impl Mountable for Erofs {
             user_xattr: image.shows_user_xattrs(),
             acl: sb.has_acls(),
             cache: image.volume.policy.cache(),
+            dax: given.dax,
             fsoffset: given.fsoffset,
             inode_share: given.inode_share,
             domain_id: match &given.domain_id {
@@ -199,7 +207,7 @@ impl Mountable for Erofs {
     fn reconfigure(sb: &SuperBlock<Self>, options: &Options, log: &mut MountLog<'_>) -> Result {
         if !same_for_ever(sb, options) {
             log.error(fmt!(
-                "fsoffset, inode_share and domain_id cannot be changed on remount"
+                "dax, fsoffset, inode_share and domain_id cannot be changed on remount"
             ));
             return Err(EINVAL);
         }
@@ -223,7 +231,8 @@ impl Image {
 /// Whether the options that a mount keeps for ever are those of `sb`.
 fn same_for_ever(sb: &SuperBlock<Erofs>, options: &Options) -> bool {
     let given = sb.options();
-    options.fsoffset == given.fsoffset
+    options.dax == given.dax
+        && options.fsoffset == given.fsoffset
         && options.inode_share == given.inode_share
         // Without sharing it has no effect.
         && (!options.inode_share || options.domain_id == given.domain_id)
@@ -247,6 +256,25 @@ fn read_superblock(
         return Err(EOPNOTSUPP);
     }
     Ok(raw)
+}
+
+/// The memory that the device is, if files are to be read and mapped there, and can be.
+fn find_memory(sb: &SuperBlock<Erofs>, raw: &Superblock, options: &Options) -> Option<Memory> {
+    if options.dax != Some(true) {
+        return None;
+    }
+    let Some(memory) = Memory::of(sb.block_device()) else {
+        log::info(
+            sb.id(),
+            fmt!("DAX unsupported by block device. Turning off DAX."),
+        );
+        return None;
+    };
+    if raw.block.size() != PAGE_SIZE as u64 {
+        log::info(sb.id(), fmt!("unsupported blocksize for DAX"));
+        return None;
+    }
+    Some(memory)
 }
 
 /// Takes what it needs to decode the image's algorithms.

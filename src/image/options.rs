@@ -4,9 +4,12 @@
 
 use crate::data::policy::Cache;
 use crate::share::domain::DomainId;
-use crate::vfs::mount::{
-    MountLog,
-    Param, //
+use crate::vfs::{
+    dax,
+    mount::{
+        MountLog,
+        Param, //
+    }, //
 };
 use kernel::prelude::*;
 
@@ -16,6 +19,8 @@ pub(crate) struct Options {
     pub(super) acl: bool,
     /// What is kept of decoded data.
     pub(super) cache: Cache,
+    /// Whether files are read and mapped on the device itself: always, never, or it is not said.
+    pub(super) dax: Option<bool>,
     /// Where the image starts on its device, in bytes.
     pub(super) fsoffset: u64,
     pub(super) inode_share: bool,
@@ -28,6 +33,7 @@ impl Default for Options {
             user_xattr: true,
             acl: true,
             cache: Cache::ReadAround,
+            dax: None,
             fsoffset: 0,
             inode_share: false,
             domain_id: None,
@@ -76,7 +82,11 @@ impl Options {
             Param::DirectIo => return Ok(()),
             Param::Device => "extra devices are",
             Param::SourceFd => "backing files are",
-            Param::Dax => {
+            Param::Dax(always) if dax::AVAILABLE => {
+                self.dax = Some(always);
+                return Ok(());
+            }
+            Param::Dax(_) => {
                 log.error(fmt!("dax options not supported"));
                 return Err(EINVAL);
             }

@@ -63,6 +63,11 @@ impl SuperOps for Erofs {
         if image.volume.sb.algorithms != 0 {
             out.text(options::cache_strategy_name(image.volume.policy.cache()));
         }
+        match sb.options().dax {
+            Some(true) if image.volume.memory.is_some() => out.text(c",dax=always"),
+            Some(false) => out.text(c",dax=never"),
+            _ => {}
+        }
         let fsoffset = sb.options().fsoffset;
         if fsoffset != 0 {
             out.number(c"fsoffset", fsoffset);

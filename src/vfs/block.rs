@@ -13,7 +13,7 @@ use crate::vfs::page_cache::Mapping;
 ///
 /// The pointer is valid until the superblock that opened the device has run `put_super`. Whoever uses the value holds
 /// an inode of that superblock or an [`inflight::Running`](crate::vfs::inflight::Running) of it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BlockDevice(*mut bindings::block_device);
 
 // SAFETY: The C functions used may be called from any thread.

@@ -6,6 +6,7 @@
 
 use crate::bindings;
 use crate::vfs::{
+    dax,
     inode::{
         FileSystem,
         Inode, //
@@ -86,6 +87,13 @@ impl<T: FileOps + iomap::FileMap> Table<T> {
 
     /// For other files: opening them needs no callback.
     pub(super) const OPS: &'static bindings::file_operations = &Self::COMMON;
+
+    /// For files that are read and mapped where they are.
+    pub(super) const DAX: &'static bindings::file_operations = &bindings::file_operations {
+        read_iter: Some(dax::Table::<T>::read_iter),
+        mmap_prepare: Some(dax::Table::<T>::mmap_prepare),
+        ..Self::COMMON
+    };
 
     const COMMON: bindings::file_operations = bindings::file_operations {
         llseek: Some(Self::llseek),

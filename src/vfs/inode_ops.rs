@@ -180,11 +180,6 @@ where
         unsafe { (*self.as_raw()).i_op = ops };
     }
 
-    fn set_file_ops(&mut self, ops: &'static bindings::file_operations) {
-        // SAFETY: The inode is `I_NEW` and ours.
-        unsafe { (*self.as_raw()).__bindgen_anon_3.i_fop = ops };
-    }
-
     /// Makes it a regular file. `opened`: [`file::FileOps::open`] is to be called. `encoded`: its data has to be decoded.
     pub(crate) fn set_regular(&mut self, opened: bool, encoded: bool) {
         self.set_ops(Table::<T>::FILE);

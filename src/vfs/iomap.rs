@@ -12,6 +12,7 @@ use crate::bindings;
 use crate::vfs::{
     bio,
     block::BlockDevice,
+    dax::Memory,
     folios::FolioRun,
     inflight::Running,
     inode::{
@@ -78,6 +79,9 @@ impl Purpose {
 pub(crate) trait Extents {
     /// The extent that holds byte `pos`, which is below the file's size; more than `len` bytes are of no use.
     fn extent(&self, pos: u64, len: u64, purpose: Purpose) -> Result<Extent>;
+
+    /// The memory that `device`, one of an extent, is; if it is any, and the mount wants it used.
+    fn memory(&self, device: BlockDevice) -> Option<&Memory>;
 
     /// The file, as traces name it.
     fn id(&self) -> Id;

@@ -67,6 +67,11 @@ pub(super) fn error(id: &CStr, text: fmt::Arguments<'_>) {
     print(ERROR, id.to_bytes_with_nul(), text);
 }
 
+/// Logs a fact of the mount of device `id`, before it has a [`Log`].
+pub(crate) fn info(id: &CStr, text: fmt::Arguments<'_>) {
+    print(INFO, id.to_bytes_with_nul(), text);
+}
+
 /// Prints `text` by `format`, for the NUL-terminated `id`.
 fn print(format: &CStr, id: &[u8], text: fmt::Arguments<'_>) {
     // SAFETY: The format takes a NUL-terminated string and the address of `fmt::Arguments`, which is what `%pA`

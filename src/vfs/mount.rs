@@ -55,8 +55,8 @@ pub(crate) enum Param<'a> {
     Acl(bool),
     /// `cache_strategy=`.
     CacheStrategy(u32),
-    /// `dax` or `dax=`.
-    Dax,
+    /// `dax` or `dax=`: always or never.
+    Dax(bool),
     /// `device=`.
     Device,
     /// `domain_id=`; never empty.
@@ -306,7 +306,11 @@ impl<T: Mountable + SuperOps + xattr::Operations + ExportOps> Context<T> {
                     // SAFETY: An enumeration's value, by the parameter table.
                     Param::CacheStrategy(unsafe { result.__bindgen_anon_1.uint_32 })
                 }
-                bindings::EROFS_OPT_DAX | bindings::EROFS_OPT_DAX_ENUM => Param::Dax,
+                bindings::EROFS_OPT_DAX => Param::Dax(true),
+                bindings::EROFS_OPT_DAX_ENUM => {
+                    // SAFETY: An enumeration's value, by the parameter table.
+                    Param::Dax(unsafe { result.__bindgen_anon_1.uint_32 } == 0)
+                }
                 bindings::EROFS_OPT_DEVICE => Param::Device,
                 bindings::EROFS_OPT_DOMAIN_ID => {
                     // SAFETY: A string, by the parameter table.

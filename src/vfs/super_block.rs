@@ -208,6 +208,8 @@ impl<T: SuperOps> Table<T> {
         if let Some(shared) = shared {
             T::evict(inode, shared);
         }
+        // SAFETY: As above.
+        unsafe { inode.end_dax() };
         // SAFETY: As above; `i_data` is the inode's own.
         unsafe { bindings::truncate_inode_pages_final(&raw mut (*raw).i_data) };
         // SAFETY: The pages are gone, which is what this expects.

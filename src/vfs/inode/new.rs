@@ -162,6 +162,11 @@ impl<T: FileSystem> New<T> {
         unsafe { bindings::init_special_inode(inode, mode, dev) };
     }
 
+    pub(in crate::vfs) fn set_file_ops(&mut self, ops: &'static bindings::file_operations) {
+        // SAFETY: The inode is `I_NEW` and ours.
+        unsafe { (*self.as_raw()).__bindgen_anon_3.i_fop = ops };
+    }
+
     /// Keeps a copy of a symlink's target with the inode.
     pub(in crate::vfs) fn set_link(&mut self, target: &[u8]) -> Result {
         let len = c_int::try_from(target.len())?;

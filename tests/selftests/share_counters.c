@@ -110,4 +110,56 @@ TEST_F(counters, inode_reclaim_takes_members_and_leaves_pages)
 	EXPECT_EQ(256, read_number(ALL "pages"));
 }
 
+/* What is not shared is counted by reason, once for each inode in memory. */
+TEST_F(counters, refusals)
+{
+	long empty = read_number(ALL "refused_empty"), plain = read_number(ALL "refused_no_fingerprint");
+	long no_domain = read_number(ALL "mounts_no_domain"), no_prints = read_number(ALL "mounts_no_fingerprints");
+	char name[DEV_LEN], path[128];
+	uint32_t crc;
+
+	ASSERT_EQ(0, sb_name("/mnt/a", name));
+	for (int i = 0; i < 3; i++) {
+		touch("/mnt/a", "empty");
+	}
+	EXPECT_EQ(empty + 1, read_number(ALL "refused_empty"));
+	snprintf(path, sizeof(path), "/sys/fs/erofs/%s/sharing/refused_empty", name);
+	EXPECT_EQ(1, read_number(path));
+	snprintf(path, sizeof(path), "/sys/fs/erofs/%s/sharing/members", name);
+	EXPECT_EQ(0, read_number(path));
+	ASSERT_EQ(0, drop_caches(2));
+	touch("/mnt/a", "empty");
+	EXPECT_EQ(empty + 2, read_number(ALL "refused_empty"));
+
+	EXPECT_EQ(plain, read_number(ALL "refused_no_fingerprint"));
+	ASSERT_EQ(0, mount_image("share-a-private", "/mnt/c", NULL));
+	EXPECT_EQ(no_domain + 1, read_number(ALL "mounts_no_domain"));
+	ASSERT_EQ(0, path_crc("/mnt/c", "common", &crc));
+	ASSERT_EQ(0, umount_at("/mnt/c"));
+	ASSERT_EQ(0, mount_image("share-a-private", "/mnt/c", DOMAIN));
+	EXPECT_EQ(no_domain + 1, read_number(ALL "mounts_no_domain"));
+	EXPECT_EQ(no_prints + 1, read_number(ALL "mounts_no_fingerprints"));
+	ASSERT_EQ(0, umount_at("/mnt/c"));
+	/* They are sums over all mounts that there ever were. */
+	ASSERT_EQ(0, umount_at("/mnt/a"));
+	EXPECT_EQ(empty + 2, read_number(ALL "refused_empty"));
+}
+
+TEST_F(counters, one_fingerprint_with_two_sizes)
+{
+	long before = read_number(ALL "refused_other_size");
+
+	ASSERT_EQ(0, mount_image("share-b-512", "/mnt/c", DOMAIN));
+	touch("/mnt/a", "common");
+	touch("/mnt/b", "common");
+	EXPECT_EQ(before, read_number(ALL "refused_other_size"));
+	/* The same bytes in blocks of another size. */
+	touch("/mnt/c", "common");
+	EXPECT_EQ(before + 1, read_number(ALL "refused_other_size"));
+	EXPECT_EQ(2, read_number(ALL "shared_inodes"));
+	/* No new content. */
+	touch("/mnt/c", "common");
+	EXPECT_EQ(before + 1, read_number(ALL "refused_other_size"));
+}
+
 TEST_HARNESS_MAIN

@@ -293,17 +293,6 @@ void erofs_helper_super_start(struct super_block *sb, struct backing_dev_info *b
 	up_write(&sb->s_umount);
 }
 
-void erofs_helper_attr_init(struct kobj_attribute *attr, const char *name, umode_t mode,
-			    ssize_t (*show)(struct kobject *, struct kobj_attribute *, char *),
-			    ssize_t (*store)(struct kobject *, struct kobj_attribute *, const char *, size_t))
-{
-	sysfs_attr_init(&attr->attr);
-	attr->attr.name = name;
-	attr->attr.mode = mode;
-	attr->show = show;
-	attr->store = store;
-}
-
 bool erofs_helper_dir_emit(struct dir_context *ctx, const char *name, int len, u64 ino, u8 ftype)
 {
 	return dir_emit(ctx, name, len, ino, fs_ftype_to_dtype(ftype));

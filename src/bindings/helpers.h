@@ -158,11 +158,8 @@ struct workqueue_struct *erofs_helper_alloc_workqueue(void);
 
 void erofs_helper_read_ahead(struct address_space *mapping, struct file *file, pgoff_t index, unsigned long pages);
 
-/* Internal superblocks and sysfs */
+/* Internal superblocks */
 void erofs_helper_super_start(struct super_block *sb, struct backing_dev_info *bdi);
-void erofs_helper_attr_init(struct kobj_attribute *attr, const char *name, umode_t mode,
-			    ssize_t (*show)(struct kobject *, struct kobj_attribute *, char *),
-			    ssize_t (*store)(struct kobject *, struct kobj_attribute *, const char *, size_t));
 
 /* Callbacks' small change */
 bool erofs_helper_dir_emit(struct dir_context *ctx, const char *name, int len, u64 ino, u8 ftype);

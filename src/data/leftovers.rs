@@ -98,6 +98,9 @@ impl Store {
     }
 
     fn take_matching(&mut self, matches: impl Fn(&Entry) -> bool) -> Option<Entry> {
+        if self.bytes == 0 {
+            return None;
+        }
         let found = self
             .slots
             .iter_mut()

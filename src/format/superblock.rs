@@ -314,10 +314,10 @@ fn verify_checksum<S: Source>(
         POS + block.size()
     };
     let mut pos = POS + size_of::<Raw>() as u64;
-    let mut buf = [0; 128];
+    let mut buf = [0; 256];
     while pos < end {
         let left = usize::try_from(end.wrapping_sub(pos)).unwrap_or(usize::MAX);
-        let Some(part) = buf.get_mut(..left.min(128)) else {
+        let Some(part) = buf.get_mut(..left.min(256)) else {
             break;
         };
         src.read(pos, part)?;

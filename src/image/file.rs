@@ -103,8 +103,7 @@ fn join(inode: &Inode<Erofs>, image: &Image, sharing: &Membership) -> Result {
         Ok(fingerprint) => fingerprint,
         Err(why) => {
             node.private.store(true, Relaxed);
-            sharing.refuse(why);
-            image.show_sharing(sharing);
+            image.refuse(sharing, why);
             return Ok(());
         }
     };
@@ -113,7 +112,10 @@ fn join(inode: &Inode<Erofs>, image: &Image, sharing: &Membership) -> Result {
         size: file.size,
         blkbits: image.volume.sb.block.get() as u8,
     };
-    sharing.join(inode, &image.volume, &file, content)?;
+    let odd = sharing.join(inode, &image.volume, &file, content)?;
     image.show_sharing(sharing);
+    if let Some(why) = odd {
+        image.refuse(sharing, why);
+    }
     Ok(())
 }

@@ -9,7 +9,9 @@ use crate::share::{
     domain::Membership,
     stats::{
         self,
-        Mount, //
+        Mount,
+        Refusal,
+        Refused, //
     }, //
 };
 use crate::vfs::{
@@ -29,29 +31,51 @@ use kernel::{
 };
 
 /// The features that images may have. Whether one of them also needs what is not built in does not matter.
-const FEATURES: &[&CStr] = &[
-    c"compr_cfgs",
-    c"big_pcluster",
-    c"chunked_file",
-    c"device_table",
-    c"compr_head2",
-    c"sb_chksum",
-    c"ztailpacking",
-    c"fragments",
-    c"dedupe",
-    c"xattr_prefixes",
-    c"48bit",
-    c"metabox",
+const FEATURES: &[File<()>] = &[
+    feature(c"compr_cfgs"),
+    feature(c"big_pcluster"),
+    feature(c"chunked_file"),
+    feature(c"device_table"),
+    feature(c"compr_head2"),
+    feature(c"sb_chksum"),
+    feature(c"ztailpacking"),
+    feature(c"fragments"),
+    feature(c"dedupe"),
+    feature(c"xattr_prefixes"),
+    feature(c"48bit"),
+    feature(c"metabox"),
 ];
+
+const fn feature(name: &'static CStr) -> File<()> {
+    File::word(name, c"supported")
+}
 
 /// Shows the features that images may have below `dir`.
 pub(crate) fn show_features(dir: &Dir) -> Result<Files<()>> {
-    let mut files = KVec::with_capacity(FEATURES.len(), GFP_KERNEL)?;
-    for name in FEATURES {
-        files.push(File::word(name, c"supported"), GFP_KERNEL)?;
-    }
-    Files::new(dir, c"features", &(), &files)
+    Files::new(dir, c"features", (), FEATURES)
 }
+
+/// How a mount works; what is about decoding comes last.
+const SETTINGS: &[File<Arc<Volume>>] = &[
+    File::setting(
+        c"dir_ra_bytes",
+        |v| v.policy.dir_readahead().into(),
+        |v, bytes| {
+            let bytes = u32::try_from(bytes).map_err(|_| ERANGE)?;
+            v.policy.set_dir_readahead(bytes);
+            Ok(())
+        },
+    ),
+    File::setting(
+        c"sync_decompress",
+        |v| v.policy.decoding() as u64,
+        |v, number| {
+            let number = u32::try_from(number).map_err(|_| ERANGE)?;
+            v.policy.set_decoding(number).then_some(()).ok_or(EINVAL)
+        },
+    ),
+    File::command(c"drop_caches", |v, number| drop_caches(v, number)),
+];
 
 /// A mount's directory.
 pub(super) struct Shown {
@@ -64,34 +88,14 @@ pub(super) struct Shown {
 impl Shown {
     /// Shows the mount as `name` below `dir`.
     pub(super) fn new(dir: &Dir, name: &CStr, volume: &Arc<Volume>) -> Result<Self> {
-        let settings = &[
-            File::setting(
-                c"dir_ra_bytes",
-                |v: &Arc<Volume>| v.policy.dir_readahead().into(),
-                |v, bytes| {
-                    let bytes = u32::try_from(bytes).map_err(|_| ERANGE)?;
-                    v.policy.set_dir_readahead(bytes);
-                    Ok(())
-                },
-            ),
-            File::setting(
-                c"sync_decompress",
-                |v| v.policy.decoding() as u64,
-                |v, number| {
-                    let number = u32::try_from(number).map_err(|_| ERANGE)?;
-                    v.policy.set_decoding(number).then_some(()).ok_or(EINVAL)
-                },
-            ),
-            File::command(c"drop_caches", |v, number| drop_caches(v, number)),
-        ];
         let decodes = Algorithm::ALL.into_iter().any(decode::available);
         let settings = match decodes {
-            true => settings.as_slice(),
-            false => settings.get(..1).unwrap_or(&[]),
+            true => SETTINGS,
+            false => SETTINGS.get(..1).unwrap_or(&[]),
         };
         Ok(Self {
             sharing: None,
-            settings: Files::new(dir, name, volume, settings)?,
+            settings: Files::new(dir, name, volume.clone(), settings)?,
         })
     }
 }
@@ -120,10 +124,24 @@ impl Image {
             let mount = Mount {
                 domain: sharing.domain().clone(),
                 volume: self.volume.clone(),
-                refused: sharing.refused().clone(),
+                refused: Refused::new(),
             };
             // Without memory for them, files are shared all the same.
-            shown.sharing = stats::show_mount(shown.settings.dir(), &mount).ok();
+            shown.sharing = stats::show_mount(shown.settings.dir(), mount).ok();
+        }
+    }
+
+    /// Counts a file that is not shared, or not as one might expect.
+    #[cold]
+    pub(super) fn refuse(&self, sharing: &Membership, why: Refusal) {
+        sharing.refused().count(why);
+        self.show_sharing(sharing);
+        if let Some(Shown {
+            sharing: Some(numbers),
+            ..
+        }) = &*self.shown.lock()
+        {
+            numbers.owner().refused.count(why);
         }
     }
 }

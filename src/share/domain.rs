@@ -160,7 +160,6 @@ impl Domains {
 
     /// Adds a mount to the domain of `id`, which is made if need be.
     pub(crate) fn enter(self: &Arc<Self>, id: &DomainId) -> Result<Membership> {
-        let refused = Arc::new(Refused::new(), GFP_KERNEL)?;
         let mut list = self.list.lock();
         let domain = match list.iter_mut().find(|entry| entry.domain.id == *id) {
             Some(entry) => {
@@ -190,7 +189,6 @@ impl Domains {
         Ok(Membership {
             domains: self.clone(),
             domain,
-            refused,
         })
     }
 
@@ -211,7 +209,6 @@ impl Domains {
 pub(crate) struct Membership {
     domains: Arc<Domains>,
     domain: Arc<Domain>,
-    refused: Arc<Refused>,
 }
 
 impl Membership {
@@ -220,35 +217,26 @@ impl Membership {
         &self.domain
     }
 
-    /// What is not shared of the mount's files.
-    pub(crate) fn refused(&self) -> &Arc<Refused> {
-        &self.refused
+    /// What is not shared, of all mounts.
+    pub(crate) fn refused(&self) -> &Refused {
+        &self.domains.refused
     }
 
-    /// Counts a file that is not shared, or not as one might expect.
-    pub(crate) fn refuse(&self, why: Refusal) {
-        self.refused.count(why);
-        self.domains.refused.count(why);
-    }
-
-    /// Lets `inode`, which is `file`, read through the pages of its content from now on.
+    /// Lets `inode`, which is `file`, read through the pages of its content from now on. Tells what is odd about that.
     pub(crate) fn join<F: Fill<SharedFs = SharedFs> + SuperOps>(
         &self,
         inode: &Inode<F>,
         volume: &Arc<Volume>,
         file: &File<'_>,
         content: Content,
-    ) -> Result {
+    ) -> Result<Option<Refusal>> {
         let (shared, other_size) = self.domain.shared_inode::<F>(&self.domains.bdi, content)?;
-        if other_size {
-            self.refuse(Refusal::OtherSize);
-        }
         shared.data().join(volume, file.nid, file.body)?;
         if let Redirected::Elsewhere(unused) = inode.redirect(shared) {
             // Another opener was faster, and has read another fingerprint: the image is changing.
             unused.data().leave(volume, file.nid);
         }
-        Ok(())
+        Ok(other_size.then_some(Refusal::OtherSize))
     }
 }
 

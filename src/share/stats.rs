@@ -84,7 +84,7 @@ pub(crate) enum Refusal {
 pub(crate) struct Refused([Atomic<u64>; 5]);
 
 impl Refused {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self([const { Atomic::new(0) }; 5])
     }
 
@@ -103,14 +103,13 @@ impl Refused {
 }
 
 /// A mount that shares, as far as its numbers go.
-#[derive(Clone)]
 pub(crate) struct Mount {
     /// Its domain.
     pub(crate) domain: Arc<Domain>,
     /// Its device.
     pub(crate) volume: Arc<Volume>,
     /// What it does not share.
-    pub(crate) refused: Arc<Refused>,
+    pub(crate) refused: Refused,
 }
 
 /// The name of the numbers' directory.
@@ -118,46 +117,38 @@ const NAME: &CStr = c"sharing";
 
 /// Shows the numbers of the whole module below `dir`.
 pub(crate) fn show_module(dir: &Dir, domains: &Arc<Domains>) -> Result<Files<Arc<Domains>>> {
-    Files::new(
-        dir,
-        NAME,
-        domains,
-        &[
-            File::count(c"shared_inodes", |d| Usage::of_module(d).shared_inodes),
-            File::count(c"members", |d| Usage::of_module(d).members),
-            File::count(c"pages", |d| Usage::of_module(d).pages),
-            File::count(c"refused_empty", |d| d.refused().get(Refusal::Empty)),
-            File::count(c"refused_no_fingerprint", |d| {
-                d.refused().get(Refusal::NoFingerprint)
-            }),
-            File::count(c"refused_other_size", |d| {
-                d.refused().get(Refusal::OtherSize)
-            }),
-            File::count(c"mounts_no_domain", |d| {
-                d.refused().get(Refusal::MountNoDomain)
-            }),
-            File::count(c"mounts_no_fingerprints", |d| {
-                d.refused().get(Refusal::MountNoFingerprints)
-            }),
-        ],
-    )
+    const FILES: &[File<Arc<Domains>>] = &[
+        File::count(c"shared_inodes", |d| Usage::of_module(d).shared_inodes),
+        File::count(c"members", |d| Usage::of_module(d).members),
+        File::count(c"pages", |d| Usage::of_module(d).pages),
+        File::count(c"refused_empty", |d| d.refused().get(Refusal::Empty)),
+        File::count(c"refused_no_fingerprint", |d| {
+            d.refused().get(Refusal::NoFingerprint)
+        }),
+        File::count(c"refused_other_size", |d| {
+            d.refused().get(Refusal::OtherSize)
+        }),
+        File::count(c"mounts_no_domain", |d| {
+            d.refused().get(Refusal::MountNoDomain)
+        }),
+        File::count(c"mounts_no_fingerprints", |d| {
+            d.refused().get(Refusal::MountNoFingerprints)
+        }),
+    ];
+    Files::new(dir, NAME, domains.clone(), FILES)
 }
 
 /// Shows the numbers of one mount below `dir`.
-pub(crate) fn show_mount(dir: &Dir, mount: &Mount) -> Result<Files<Mount>> {
-    Files::new(
-        dir,
-        NAME,
-        mount,
-        &[
-            File::count(c"shared_inodes", |m| Usage::of_mount(m).shared_inodes),
-            File::count(c"members", |m| Usage::of_mount(m).members),
-            File::count(c"pages", |m| Usage::of_mount(m).pages),
-            File::count(c"refused_empty", |m| m.refused.get(Refusal::Empty)),
-            File::count(c"refused_no_fingerprint", |m| {
-                m.refused.get(Refusal::NoFingerprint)
-            }),
-            File::count(c"refused_other_size", |m| m.refused.get(Refusal::OtherSize)),
-        ],
-    )
+pub(crate) fn show_mount(dir: &Dir, mount: Mount) -> Result<Files<Mount>> {
+    const FILES: &[File<Mount>] = &[
+        File::count(c"shared_inodes", |m| Usage::of_mount(m).shared_inodes),
+        File::count(c"members", |m| Usage::of_mount(m).members),
+        File::count(c"pages", |m| Usage::of_mount(m).pages),
+        File::count(c"refused_empty", |m| m.refused.get(Refusal::Empty)),
+        File::count(c"refused_no_fingerprint", |m| {
+            m.refused.get(Refusal::NoFingerprint)
+        }),
+        File::count(c"refused_other_size", |m| m.refused.get(Refusal::OtherSize)),
+    ];
+    Files::new(dir, NAME, mount, FILES)
 }

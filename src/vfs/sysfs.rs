@@ -7,6 +7,7 @@
 
 use crate::bindings;
 use core::{
+    marker::PhantomData,
     mem::offset_of,
     ptr::NonNull, //
 };
@@ -45,17 +46,8 @@ impl Dir {
             unsafe { bindings::kernfs_put(there) };
             return Err(EEXIST);
         }
-        Self::make(name, fs)
-    }
-
-    /// Makes a directory below this one, which must outlive it.
-    pub(crate) fn dir(&self, name: &CStr) -> Result<Self> {
-        Self::make(name, self.0.as_ptr())
-    }
-
-    fn make(name: &CStr, parent: *mut bindings::kobject) -> Result<Self> {
         // SAFETY: `name` is copied; the parent is live.
-        let kobj = unsafe { bindings::kobject_create_and_add(name.as_char_ptr(), parent) };
+        let kobj = unsafe { bindings::kobject_create_and_add(name.as_char_ptr(), fs) };
         NonNull::new(kobj).map(Self).ok_or(ENOMEM)
     }
 }
@@ -79,84 +71,54 @@ enum Read<T> {
     Word(&'static CStr),
 }
 
-impl<T> Clone for Read<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Read<T> {}
-
 /// Takes a number.
 type Write<T> = fn(&T, u64) -> Result;
 
-/// A file about a `T`.
+/// A file about a `T`, of one value.
+#[repr(C)]
 pub(crate) struct File<T> {
-    name: &'static CStr,
-    mode: u16,
+    attr: bindings::kobj_attribute,
     read: Read<T>,
     write: Option<Write<T>>,
 }
 
-impl<T> File<T> {
+impl<T: 'static> File<T> {
+    const fn new(name: &'static CStr, mode: u16, read: Read<T>, write: Option<Write<T>>) -> Self {
+        let mut attr: bindings::kobj_attribute = pin_init::zeroed();
+        attr.attr.name = kernel::str::as_char_ptr_in_const_context(name);
+        attr.attr.mode = mode;
+        attr.__bindgen_anon_1.show = Some(Self::show);
+        attr.__bindgen_anon_2.store = Some(Self::store);
+        Self { attr, read, write }
+    }
+
     /// A number that takes time to count, so it is not for everyone.
     pub(crate) const fn count(name: &'static CStr, read: fn(&T) -> u64) -> Self {
-        Self {
-            name,
-            mode: 0o400,
-            read: Read::Number(read),
-            write: None,
-        }
+        Self::new(name, 0o400, Read::Number(read), None)
     }
 
     /// A number that can be changed.
     pub(crate) const fn setting(name: &'static CStr, read: fn(&T) -> u64, write: Write<T>) -> Self {
-        Self {
-            name,
-            mode: 0o644,
-            read: Read::Number(read),
-            write: Some(write),
-        }
+        Self::new(name, 0o644, Read::Number(read), Some(write))
     }
 
     /// Something that is done when a number is written.
     pub(crate) const fn command(name: &'static CStr, write: Write<T>) -> Self {
-        Self {
-            name,
-            mode: 0o200,
-            read: Read::Refused,
-            write: Some(write),
-        }
+        Self::new(name, 0o200, Read::Refused, Some(write))
     }
 
     /// A constant.
     pub(crate) const fn word(name: &'static CStr, word: &'static CStr) -> Self {
-        Self {
-            name,
-            mode: 0o444,
-            read: Read::Word(word),
-            write: None,
-        }
+        Self::new(name, 0o444, Read::Word(word), None)
     }
-}
 
-/// What C code keeps of a file.
-#[repr(C)]
-struct Node<T> {
-    attr: bindings::kobj_attribute,
-    owner: T,
-    read: Read<T>,
-    write: Option<Write<T>>,
-}
-
-impl<T> Node<T> {
     /// The file that `attr` is of.
     ///
     /// # Safety
     ///
-    /// `attr` must be that of a `Node<T>` that lives for `'a`.
-    unsafe fn of<'a>(attr: *mut bindings::kobj_attribute) -> &'a Self {
-        // SAFETY: By the contract, the attribute is the first field of a `Node`.
+    /// `attr` must be that of a `File<T>`, which is a constant.
+    unsafe fn of(attr: *mut bindings::kobj_attribute) -> &'static Self {
+        // SAFETY: By the contract.
         unsafe { &*attr.byte_sub(offset_of!(Self, attr)).cast::<Self>() }
     }
 
@@ -164,18 +126,20 @@ impl<T> Node<T> {
     ///
     /// # Safety
     ///
-    /// `attr` must be that of a `Node<T>`, and `out` a page, as `kobj_attribute.show` gets them.
+    /// `kobj` must be that of a `Folder<T>`, `attr` that of one of its files, and `out` a page, as `kobj_attribute.show`
+    /// gets them.
     unsafe extern "C" fn show(
-        _kobj: *mut bindings::kobject,
+        kobj: *mut bindings::kobject,
         attr: *mut bindings::kobj_attribute,
         out: *mut c_char,
     ) -> isize {
-        // SAFETY: The node lives as long as its file.
-        let node = unsafe { Self::of(attr) };
-        let len = match node.read {
+        // SAFETY: By the contract.
+        let file = unsafe { Self::of(attr) };
+        let len = match file.read {
             Read::Refused => EIO.to_errno(),
             Read::Number(read) => {
-                let value = read(&node.owner);
+                // SAFETY: The folder lives as long as its files.
+                let value = read(unsafe { Folder::owner(kobj) });
                 // SAFETY: `out` is the page that sysfs passes; the argument is what the format says.
                 unsafe { bindings::sysfs_emit(out, c"%llu\n".as_char_ptr(), value) }
             }
@@ -191,23 +155,24 @@ impl<T> Node<T> {
     ///
     /// # Safety
     ///
-    /// `attr` must be that of a `Node<T>`, and `text` `len` bytes and a NUL, as `kobj_attribute.store` gets them.
+    /// `kobj` and `attr` must be as for `show`, and `text` `len` bytes and a NUL, as `kobj_attribute.store` gets them.
     unsafe extern "C" fn store(
-        _kobj: *mut bindings::kobject,
+        kobj: *mut bindings::kobject,
         attr: *mut bindings::kobj_attribute,
         text: *const c_char,
         len: usize,
     ) -> isize {
-        // SAFETY: The node lives as long as its file.
-        let node = unsafe { Self::of(attr) };
+        // SAFETY: By the contract.
+        let file = unsafe { Self::of(attr) };
         let taken: c_int = from_result(|| {
             // SAFETY: `text` is NUL-terminated.
             let text = unsafe { bindings::skip_spaces(text) };
             let mut number = 0;
             // SAFETY: As above.
             to_result(unsafe { bindings::kstrtoull(text, 0, &mut number) })?;
-            let write = node.write.ok_or(EIO)?;
-            write(&node.owner, number).map(|()| 0)
+            let write = file.write.ok_or(EIO)?;
+            // SAFETY: The folder lives as long as its files.
+            write(unsafe { Folder::owner(kobj) }, number).map(|()| 0)
         });
         match taken {
             0 => len as isize,
@@ -216,59 +181,98 @@ impl<T> Node<T> {
     }
 }
 
-/// A directory of files about a `T`.
-///
-/// # Invariants
-///
-/// The nodes are not moved.
-pub(crate) struct Files<T> {
-    // Dropped first: its files are those of the nodes.
-    dir: Dir,
-    _nodes: KVec<Node<T>>,
+/// What C code keeps of a directory with files.
+#[repr(C)]
+struct Folder<T> {
+    kobj: bindings::kobject,
+    owner: T,
 }
 
-// SAFETY: The C structures are only read, by C code; `T` is asked from any thread.
-unsafe impl<T: Send + Sync> Send for Files<T> {}
-// SAFETY: As above.
-unsafe impl<T: Send + Sync> Sync for Files<T> {}
+impl<T> Folder<T> {
+    const TYPE: &'static bindings::kobj_type = &bindings::kobj_type {
+        release: Some(Self::release),
+        sysfs_ops: &raw const bindings::kobj_sysfs_ops,
+        ..pin_init::zeroed()
+    };
 
-impl<T: Clone + Send + Sync + 'static> Files<T> {
+    /// What the directory is about.
+    ///
+    /// # Safety
+    ///
+    /// `kobj` must be that of a `Folder<T>` that lives for `'a`.
+    unsafe fn owner<'a>(kobj: *mut bindings::kobject) -> &'a T {
+        // SAFETY: By the contract.
+        let folder = unsafe { &*kobj.byte_sub(offset_of!(Self, kobj)).cast::<Self>() };
+        &folder.owner
+    }
+
+    /// Called by `kobject_put()` for the last reference.
+    ///
+    /// # Safety
+    ///
+    /// `kobj` must be that of a `Folder<T>` in a box of its own, which nobody uses any more.
+    unsafe extern "C" fn release(kobj: *mut bindings::kobject) {
+        // SAFETY: By the contract.
+        let folder = unsafe { kobj.byte_sub(offset_of!(Self, kobj)) };
+        // SAFETY: By the contract, the box of `Files::new`.
+        drop(unsafe { KBox::<Self>::from_raw(folder.cast()) });
+    }
+}
+
+/// A directory of files about a `T`.
+pub(crate) struct Files<T> {
+    dir: Dir,
+    owner: PhantomData<T>,
+}
+
+impl<T: Send + Sync + 'static> Files<T> {
     /// Makes directory `name` below `parent`, which must outlive it, with `files`.
-    pub(crate) fn new(parent: &Dir, name: &CStr, owner: &T, files: &[File<T>]) -> Result<Self> {
-        let mut nodes = KVec::with_capacity(files.len(), GFP_KERNEL)?;
-        for file in files {
-            let mut attr = pin_init::zeroed();
-            // SAFETY: Ours to initialise; the name lives for ever.
-            unsafe {
-                bindings::erofs_helper_attr_init(
-                    &mut attr,
-                    file.name.as_char_ptr(),
-                    file.mode,
-                    Some(Node::<T>::show),
-                    Some(Node::<T>::store),
-                )
-            };
-            let node = Node {
-                attr,
-                owner: owner.clone(),
-                read: file.read,
-                write: file.write,
-            };
-            nodes.push(node, GFP_KERNEL)?;
-        }
-        // INVARIANT: The vector is full.
-        // On an error all files go with the directory, before the nodes.
-        let this = Self {
-            dir: parent.dir(name)?,
-            _nodes: nodes,
+    pub(crate) fn new(
+        parent: &Dir,
+        name: &CStr,
+        owner: T,
+        files: &'static [File<T>],
+    ) -> Result<Self> {
+        let folder = Folder {
+            kobj: pin_init::zeroed(),
+            owner,
         };
-        let kobj = this.dir.0.as_ptr();
-        for node in this._nodes.iter() {
-            let attr = &raw const node.attr.attr;
-            // SAFETY: The directory is live; the attribute lives as long as it.
+        let folder = KBox::into_raw(KBox::new(folder, GFP_KERNEL)?);
+        // SAFETY: The box is live.
+        let kobj = unsafe { &raw mut (*folder).kobj };
+        let parent = parent.0.as_ptr();
+        // SAFETY: All is live; the name is copied, and is what the format says.
+        let added = to_result(unsafe {
+            bindings::kobject_init_and_add(
+                kobj,
+                Folder::<T>::TYPE,
+                parent,
+                c"%s".as_char_ptr(),
+                name.as_char_ptr(),
+            )
+        });
+        if let Err(e) = added {
+            // SAFETY: Initialised above; this frees the box.
+            unsafe { bindings::kobject_put(kobj) };
+            return Err(e);
+        }
+        // On an error all files go with the directory.
+        let this = Self {
+            dir: Dir(NonNull::new(kobj).ok_or(ENOMEM)?),
+            owner: PhantomData,
+        };
+        for file in files {
+            let attr = &raw const file.attr.attr;
+            // SAFETY: The directory is live; the attribute is a constant.
             to_result(unsafe { bindings::sysfs_create_file_ns(kobj, attr, core::ptr::null()) })?;
         }
         Ok(this)
+    }
+
+    /// What the files are about.
+    pub(crate) fn owner(&self) -> &T {
+        // SAFETY: Made by `new`; the folder lives as long as we hold its reference.
+        unsafe { Folder::owner(self.dir.0.as_ptr()) }
     }
 
     /// The directory.

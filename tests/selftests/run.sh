@@ -145,11 +145,12 @@ programs="mount_options mount_refused mount_defects image_stat image_files image
     share_ops share_inflight share_stacked share_options share_counters share_stress zread_corrupt
     zread_files zread_cache zread_memory share_encodings zread_stress zread_damage
     access_acl access_idmap access_overlay access_security access_composefs
-    iface_sysfs iface_handles iface_files iface_encoded"
+    iface_sysfs iface_handles iface_files iface_encoded iface_trace iface_dax"
 
 # What these expect is what the C driver does.
 as_c="mount_options image_stat image_files image_dirs image_xattr image_corrupt zread_corrupt zread_files
-    access_acl access_idmap access_overlay access_security access_composefs iface_sysfs iface_handles iface_files"
+    access_acl access_idmap access_overlay access_security access_composefs
+    iface_sysfs iface_handles iface_files iface_trace iface_dax"
 
 for program in $programs; do
     if wanted "$program"; then

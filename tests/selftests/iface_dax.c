@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+/* DAX: files on an emulated pmem device (memmap= on the kernel's command line), read and mapped where they are. */
+#include "harness.h"
+
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define PMEM "/dev/pmem0"
+
+#ifndef STATX_ATTR_DAX
+#define STATX_ATTR_DAX 0x00200000
+#endif
+
+FIXTURE(dax) {
+};
+
+FIXTURE_SETUP(dax)
+{
+	ASSERT_EQ(0, private_mounts());
+	if (access(PMEM, F_OK))
+		SKIP(return, "no " PMEM);
+	if (mount_image("small", "/mnt/never", "dax=never"))
+		SKIP(return, "no FS_DAX in this kernel");
+}
+
+FIXTURE_TEARDOWN(dax)
+{
+}
+
+/* Puts the image on the device. */
+static int put(const char *image)
+{
+	int from = open(image_path(image), O_RDONLY), to = open(PMEM, O_WRONLY);
+	char *buf = malloc(MIB);
+	ssize_t n = 0;
+
+	if (from < 0 || to < 0)
+		return -errno;
+	while ((n = read(from, buf, MIB)) > 0)
+		if (write(to, buf, n) != n) {
+			n = -1;
+			break;
+		}
+	if (!n)
+		n = fsync(to);
+	free(buf);
+	close(from);
+	close(to);
+	return n;
+}
+
+static bool is_dax(const char *dir, const char *file)
+{
+	char path[256];
+	struct statx stx = { 0 };
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	return !statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0, &stx) && (stx.stx_attributes_mask & STATX_ATTR_DAX) &&
+	       (stx.stx_attributes & STATX_ATTR_DAX);
+}
+
+/* Whether the frame is memory of the device. */
+static bool on_pmem(uint64_t frame)
+{
+	FILE *file = fopen("/proc/iomem", "r");
+	unsigned long long start, end;
+	bool found = false;
+	char line[256];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (strstr(line, "Persistent Memory") && sscanf(line, "%llx-%llx", &start, &end) == 2)
+			found |= frame >= start / PAGE && frame <= end / PAGE;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+TEST_F(dax, files_are_where_they_are)
+{
+	static const char * const images[] = { "plain-4096", "chunk-4k-4096", "index-4k-4096" };
+	static const char * const files[] = { "file/size-4096", "file/size-65536", "file/size-5000", "file/random", "file/sparse",
+					      "file/sparse-end", "file/size-0", "file/zero" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(images); i++) {
+		bool chunks = i > 0;
+		uint64_t frame;
+		void *map;
+		int fd;
+
+		ASSERT_EQ(0, put(images[i]));
+		ASSERT_EQ(0, mount_at(PMEM, "/mnt/a", "dax"));
+		ASSERT_EQ(0, mount_image(images[i], "/mnt/b", NULL));
+		EXPECT_TRUE(option_shown("/mnt/a", "dax=always"));
+		EXPECT_FALSE(option_shown("/mnt/b", "dax=always"));
+		for (size_t f = 0; f < ARRAY_SIZE(files); f++) {
+			uint32_t crc, mapped;
+
+			EXPECT_EQ(0, same_bytes("/mnt/a", files[f], "/mnt/b", files[f]))
+				TH_LOG("%s: %s", images[i], files[f]);
+			EXPECT_FALSE(is_dax("/mnt/b", files[f]));
+			if (f == 6)
+				continue;
+			fd = open_read("/mnt/a", files[f], 0);
+			ASSERT_EQ(0, path_crc("/mnt/b", files[f], &crc));
+			ASSERT_EQ(0, file_crc_mmap(fd, &mapped));
+			EXPECT_EQ(crc, mapped)
+				TH_LOG("%s: %s", images[i], files[f]);
+			close(fd);
+		}
+		EXPECT_TRUE(is_dax("/mnt/a", "file/size-4096"));
+		EXPECT_TRUE(is_dax("/mnt/a", "file/size-65536"));
+		EXPECT_EQ(chunks, is_dax("/mnt/a", "file/size-5000"));
+		EXPECT_FALSE(is_dax("/mnt/a", "file"));
+		EXPECT_FALSE(is_dax("/mnt/a", "link/fast"));
+
+		fd = open_read("/mnt/a", "file/size-65536", 0);
+		ASSERT_EQ(0, page_frames(fd, 1, &frame, &map));
+		EXPECT_TRUE(on_pmem(frame));
+		munmap(map, PAGE);
+		close(fd);
+		fd = open_read("/mnt/b", "file/size-65536", 0);
+		ASSERT_EQ(0, page_frames(fd, 1, &frame, &map));
+		EXPECT_FALSE(on_pmem(frame));
+		munmap(map, PAGE);
+		close(fd);
+		ASSERT_EQ(0, umount_at("/mnt/b"));
+		ASSERT_EQ(0, umount_at("/mnt/a"));
+	}
+}
+
+TEST_F(dax, programs_run)
+{
+	int status;
+	pid_t pid;
+
+	ASSERT_EQ(0, put("chunk-4k-4096"));
+	ASSERT_EQ(0, mount_at(PMEM, "/mnt/a", "dax=always"));
+	EXPECT_TRUE(is_dax("/mnt/a", "bin/hello"));
+	pid = fork();
+	if (!pid) {
+		execl("/mnt/a/bin/hello", "hello", NULL);
+		_exit(1);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(41, WEXITSTATUS(status));
+	EXPECT_EQ(0, umount_at("/mnt/a"));
+}
+
+TEST_F(dax, a_mapping_holds_the_mount)
+{
+	char *map;
+	int fd;
+
+	ASSERT_EQ(0, put("chunk-4k-4096"));
+	ASSERT_EQ(0, mount_at(PMEM, "/mnt/a", "dax"));
+	fd = open_read("/mnt/a", "file/random", O_DIRECT);
+	ASSERT_GE(fd, 0);
+	map = mmap(NULL, 300000, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	close(fd);
+	EXPECT_EQ(-EBUSY, umount_at("/mnt/a"));
+	ASSERT_EQ(0, drop_caches(3));
+	((volatile char *)map)[0];
+	((volatile char *)map)[299999];
+	/* Copies on write, as ever; beyond the file it is as elsewhere. */
+	munmap(map, 300000);
+	ASSERT_EQ(0, drop_caches(3));
+	EXPECT_EQ(0, umount_at("/mnt/a"));
+}
+
+TEST_F(dax, compressed_files_have_pages)
+{
+	uint32_t a, b;
+
+	ASSERT_EQ(0, put("z-lz4-compact"));
+	ASSERT_EQ(0, mount_at(PMEM, "/mnt/a", "dax"));
+	ASSERT_EQ(0, mount_image("z-lz4-compact", "/mnt/b", NULL));
+	EXPECT_TRUE(option_shown("/mnt/a", "dax=always"));
+	EXPECT_FALSE(is_dax("/mnt/a", "text"));
+	ASSERT_EQ(0, path_crc("/mnt/a", "text", &a));
+	ASSERT_EQ(0, path_crc("/mnt/b", "text", &b));
+	EXPECT_EQ(a, b);
+}
+
+TEST_F(dax, shown)
+{
+	static const struct {
+		const char *options, *shown;
+	} table[] = {
+		{ "dax", "dax=always" }, { "dax=always", "dax=always" }, { "dax=never", "dax=never" },
+		{ "dax,dax=never", "dax=never" }, { "dax=never,dax", "dax=always" }, { NULL, NULL },
+	};
+
+	ASSERT_EQ(0, put("plain-4096"));
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		ASSERT_EQ(0, mount_at(PMEM, "/mnt/a", table[i].options));
+		if (table[i].shown) {
+			EXPECT_TRUE(option_shown("/mnt/a", table[i].shown));
+		} else {
+			EXPECT_EQ(NULL, strstr(shown_options("/mnt/a"), "dax"));
+		}
+		ASSERT_EQ(0, umount_at("/mnt/a"));
+	}
+	EXPECT_EQ(-EINVAL, mount_at(PMEM, "/mnt/a", "dax=inode"));
+	EXPECT_EQ(-EINVAL, mount_at(PMEM, "/mnt/a", "nodax"));
+	EXPECT_EQ(-EINVAL, mount_at(PMEM, "/mnt/a", "dax," DOMAIN));
+}
+
+TEST_F(dax, turned_off)
+{
+	int log = klog_open();
+
+	ASSERT_EQ(0, mount_image("small", "/mnt/a", "dax"));
+	EXPECT_EQ(NULL, strstr(shown_options("/mnt/a"), "dax"));
+	EXPECT_TRUE(klog_contains(log, "DAX unsupported by block device. Turning off DAX."));
+	EXPECT_FALSE(is_dax("/mnt/a", "flat"));
+	ASSERT_EQ(0, put("plain-512"));
+	ASSERT_EQ(0, mount_at(PMEM, "/mnt/b", "dax"));
+	EXPECT_EQ(NULL, strstr(shown_options("/mnt/b"), "dax"));
+	EXPECT_TRUE(klog_contains(log, "unsupported blocksize for DAX"));
+	EXPECT_FALSE(is_dax("/mnt/b", "file/size-65536"));
+	close(log);
+}
+
+TEST_HARNESS_MAIN

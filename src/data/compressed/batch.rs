@@ -223,7 +223,8 @@ impl Action {
                 let bytes = stored.bytes(batch)?;
                 let before = head.saturating_sub(*skip).min(out.len());
                 let (first, second) = out.split_at_mut(before);
-                copy(first, bytes, head_at.saturating_add(*skip))?;
+                // Who skips more than the head gets nothing of it, from no place beyond the stored bytes.
+                copy(first, bytes, head_at.saturating_add(*head.min(skip)))?;
                 copy(second, bytes, skip.saturating_sub(*head))?;
             }
             Self::Decode(decode) => decode.fill(out, batch)?,

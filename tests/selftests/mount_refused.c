@@ -27,17 +27,4 @@ TEST_F(mnt, not_yet)
 	close(fd);
 }
 
-TEST_F(mnt, no_file_handles)
-{
-	struct {
-		struct file_handle head;
-		unsigned char bytes[64];
-	} handle = { .head.handle_bytes = 64 };
-	int id;
-
-	ASSERT_EQ(0, mount_image("small", "/mnt/a", NULL));
-	EXPECT_EQ(-1, name_to_handle_at(AT_FDCWD, "/mnt/a/flat", &handle.head, &id, 0));
-	EXPECT_EQ(EOPNOTSUPP, errno);
-}
-
 TEST_HARNESS_MAIN

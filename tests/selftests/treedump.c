@@ -125,7 +125,9 @@ static void print_map(int fd, off_t size)
 		printf(" %s", error_name());
 	for (unsigned int i = 0; i < map.head.fm_mapped_extents; i++)
 		printf(" %llu@%llu+%llu:%x", map.extent[i].fe_logical, map.extent[i].fe_physical,
-		       map.extent[i].fe_length, map.extent[i].fe_flags);
+		       map.extent[i].fe_length,
+		       /* The C driver does not tell what is encoded. */
+		       map.extent[i].fe_flags & ~FIEMAP_EXTENT_ENCODED);
 	putchar('\n');
 }
 

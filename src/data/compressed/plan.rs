@@ -311,11 +311,15 @@ impl Planner<'_> {
         // Of a small extent nobody will want the rest if the reader does not.
         let keep =
             keep && (found.packed || self.window.purpose == Purpose::ReadAhead || whole >= LARGE);
-        if keep && decode.whole <= leftovers::LARGEST {
-            decode.rest = Rest::Whole {
-                key,
-                pos: found.extent.pos,
-            };
+        // Who waits may be here because the extent is bad, which its first bytes need not show.
+        let check = self.window.purpose.is_awaited();
+        if (keep || check) && decode.whole <= leftovers::LARGEST {
+            if keep {
+                decode.rest = Rest::Whole {
+                    key,
+                    pos: found.extent.pos,
+                };
+            }
             decode.scratch = Some(Buffer::new(decode.whole, self.need)?);
         } else if skip > 0 {
             let wanted = decode.skip.saturating_add(usize::try_from(len)?);

@@ -33,7 +33,7 @@ FIXTURE_VARIANT(zcorrupt) {
 #define MOUNT(e) .where = AT_MOUNT, .err = e
 #define READ(p, e) .where = AT_READ, .path = p, .err = e
 /* A way to an extent's start, which is there for those who start in its middle. */
-#define WAY(p, e) READ(p, e), .backwards = true
+#define WAY(p, e) READ(p, e), .or = EIO, .backwards = true
 /* What damage of a kind that has no row, or only a bound, may give. */
 #define ANY(p) READ(p, EUCLEAN), .or = EIO, .maybe = true
 

@@ -50,7 +50,7 @@ TEST(memory_beyond_the_pages_of_files)
 	uint32_t crc;
 
 	ASSERT_EQ(0, private_mounts());
-	ASSERT_EQ(0, mount_image("large", "/mnt/a", NULL));
+	ASSERT_EQ(0, mount_image("heavy", "/mnt/a", NULL));
 	/* What decoders set up once, and may keep, is not the question. */
 	ASSERT_EQ(0, path_crc("/mnt/a", "words", &crc));
 	/* The least of a few tries: others may take memory meanwhile. */
@@ -80,7 +80,7 @@ FIXTURE_VARIANT(pressure) {
 	const char *file;
 };
 
-FIXTURE_VARIANT_ADD(pressure, lz4_large) { .image = "large", .file = "words" };
+FIXTURE_VARIANT_ADD(pressure, lz4_large) { .image = "heavy", .file = "words" };
 FIXTURE_VARIANT_ADD(pressure, lz4_1m) { .image = "zlong-lz4", .file = "words" };
 FIXTURE_VARIANT_ADD(pressure, lzma_1m) { .image = "zlong-lzma", .file = "words" };
 FIXTURE_VARIANT_ADD(pressure, zstd_1m) { .image = "zlong-zstd", .file = "words" };

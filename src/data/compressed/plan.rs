@@ -313,15 +313,17 @@ impl Planner<'_> {
             keep && (found.packed || self.window.purpose == Purpose::ReadAhead || whole >= LARGE);
         // Who waits may be here because the extent is bad, which its first bytes need not show.
         let check = self.window.purpose.is_awaited();
-        if (keep || check) && decode.whole <= leftovers::LARGEST {
-            if keep {
+        if check || (keep && decode.whole <= leftovers::LARGEST) {
+            // Where there is no memory for all, the wanted bytes must do.
+            decode.scratch = Buffer::new(decode.whole, Need::Optional).ok();
+            if keep && decode.scratch.is_some() {
                 decode.rest = Rest::Whole {
                     key,
                     pos: found.extent.pos,
                 };
             }
-            decode.scratch = Some(Buffer::new(decode.whole, self.need)?);
-        } else if skip > 0 {
+        }
+        if skip > 0 && decode.scratch.is_none() {
             let wanted = decode.skip.saturating_add(usize::try_from(len)?);
             decode.scratch = Some(Buffer::new(wanted, self.need)?);
         }

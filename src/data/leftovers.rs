@@ -21,9 +21,9 @@ use kernel::{
 };
 
 /// How many bytes are kept at the most.
-const BUDGET: usize = 2 << 20;
+const BUDGET: usize = 3 * LARGEST;
 /// How many of them by one entry.
-pub(crate) const LARGEST: usize = BUDGET / 4;
+pub(crate) const LARGEST: usize = 512 << 10;
 /// How many entries there are at the most.
 const SLOTS: usize = 64;
 

@@ -5,6 +5,7 @@
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -425,6 +426,30 @@ TEST_F(told, locks)
 	EXPECT_EQ(0, flock(self->fd, LOCK_UN));
 	EXPECT_EQ(0, flock(other, LOCK_SH | LOCK_NB));
 	close(other);
+}
+
+TEST_F(told, events)
+{
+	char path[64], events[4096] __attribute__((aligned(8))), byte;
+	int watch = inotify_init1(IN_NONBLOCK), fd;
+	uint32_t seen = 0;
+	ssize_t n;
+
+	ASSERT_GE(watch, 0);
+	snprintf(path, sizeof(path), "/mnt/a/%s", variant->file);
+	ASSERT_LE(0, inotify_add_watch(watch, path, IN_ALL_EVENTS));
+	fd = open(path, O_RDONLY);
+	ASSERT_EQ(1, read(fd, &byte, 1));
+	close(fd);
+	n = read(watch, events, sizeof(events));
+	for (ssize_t at = 0; at < n;) {
+		struct inotify_event *event = (void *)(events + at);
+
+		seen |= event->mask;
+		at += sizeof(*event) + event->len;
+	}
+	EXPECT_EQ(IN_OPEN | IN_ACCESS | IN_CLOSE_NOWRITE, seen);
+	close(watch);
 }
 
 TEST_F(told, leases)

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #define ROOT "/sys/fs/erofs/"
 
@@ -171,6 +172,12 @@ TEST_F(sysfs, drop_caches)
 	ASSERT_EQ(0, drop_caches(3));
 	ASSERT_EQ(0, path_crc("/mnt/a", "mixed", &again));
 	EXPECT_EQ(crc, again);
+}
+
+TEST_F(sysfs, module_is_in_use)
+{
+	EXPECT_EQ(-1, syscall(SYS_delete_module, "erofs", O_NONBLOCK));
+	EXPECT_EQ(EAGAIN, errno);
 }
 
 TEST_F(sysfs, names_of_a_mount)

@@ -126,8 +126,8 @@ static void print_map(int fd, off_t size)
 	for (unsigned int i = 0; i < map.head.fm_mapped_extents; i++)
 		printf(" %llu@%llu+%llu:%x", map.extent[i].fe_logical, map.extent[i].fe_physical,
 		       map.extent[i].fe_length,
-		       /* The C driver does not tell what is encoded. */
-		       map.extent[i].fe_flags & ~FIEMAP_EXTENT_ENCODED);
+		       /* The C driver does not tell what is encoded, nor that fragments have no place of their own. */
+		       map.extent[i].fe_flags & ~(FIEMAP_EXTENT_ENCODED | FIEMAP_EXTENT_UNKNOWN));
 	putchar('\n');
 }
 

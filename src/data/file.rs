@@ -31,6 +31,7 @@ use crate::vfs::{
     folios::FolioRun,
     inflight::Running,
     iomap::{
+        self,
         Extent,
         Extents,
         Place,
@@ -116,7 +117,8 @@ impl<'a> File<'a> {
             }
             map::Place::Inline { addr } => {
                 let place = match self.nid.in_metabox() {
-                    true => addr,
+                    // Nowhere on a device.
+                    true => iomap::NOWHERE,
                     false => volume.locate(addr)?.0,
                 };
                 let page = match purpose {

@@ -32,6 +32,9 @@ use kernel::{
     prelude::*, //
 };
 
+/// The address of bytes that are at no address.
+pub(crate) const NOWHERE: u64 = bindings::EROFS_C_IOMAP_NULL_ADDR;
+
 /// Where an extent's bytes are.
 pub(crate) enum Place {
     /// Nowhere: they read as zeros.

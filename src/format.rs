@@ -167,6 +167,11 @@ impl BlockBits {
         pos & self.size().wrapping_sub(1)
     }
 
+    /// `pos`, rounded down to the start of its block.
+    pub(crate) fn floor(self, pos: u64) -> u64 {
+        pos & !self.size().wrapping_sub(1)
+    }
+
     /// `size` in blocks, rounded up.
     pub(crate) fn count(self, size: u64) -> u64 {
         let whole = size >> self.get();

@@ -24,6 +24,7 @@ use crate::share::domain::{
 };
 use crate::vfs::{
     inode::InodeCache,
+    store::OpenStore,
     sysfs::Dir, //
 };
 use kernel::{
@@ -63,6 +64,10 @@ pub(crate) struct Module {
 #[pin_data]
 pub(crate) struct Image {
     volume: Arc<Volume>,
+    /// The extra devices, open as long as the mount is there.
+    _devices: KVec<OpenStore>,
+    /// Their blocks.
+    extra_blocks: u64,
     /// Long prefixes of xattr names, by their index; set while mounting.
     prefixes: SetOnce<KVec<Prefix>>,
     /// Whether `user.` xattrs are shown.

@@ -73,8 +73,9 @@ void erofs_helper_super_set_sysfs_name(struct super_block *sb)
 
 void erofs_helper_statfs_fsid(struct super_block *sb, struct kstatfs *buf)
 {
-	buf->f_fsid = uuid_is_null(&sb->s_uuid) ? u64_to_fsid(huge_encode_dev(sb->s_bdev->bd_dev)) :
-						  uuid_to_fsid(sb->s_uuid.b);
+	buf->f_fsid = uuid_is_null(&sb->s_uuid) ?
+			       u64_to_fsid(sb->s_bdev ? huge_encode_dev(sb->s_bdev->bd_dev) : 0) :
+			       uuid_to_fsid(sb->s_uuid.b);
 }
 
 /* list_for_each_entry() over the superblock's regular files that are ready and good, and not on their way out. */
@@ -155,9 +156,13 @@ u32 erofs_helper_mkdev(u32 major, u32 minor)
 #ifdef CONFIG_HIGHMEM
 #error "erofs in Rust needs a kernel without high memory"
 #endif
-void *erofs_helper_read_page(struct address_space *mapping, pgoff_t index, struct folio **folio)
+void *erofs_helper_read_page(struct address_space *mapping, struct file *file, pgoff_t index, struct folio **folio)
 {
-	*folio = read_cache_folio(mapping, index, NULL, NULL);
+	/* tmpfs brings its pages back in a way of its own. */
+	if (file && shmem_mapping(mapping))
+		*folio = shmem_read_folio_gfp(mapping, index, mapping_gfp_mask(mapping));
+	else
+		*folio = read_cache_folio(mapping, index, NULL, file);
 	return IS_ERR(*folio) ? NULL : page_address(folio_file_page(*folio, index));
 }
 
@@ -280,10 +285,88 @@ struct workqueue_struct *erofs_helper_alloc_workqueue(void)
 	return alloc_workqueue("erofs_worker", WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
 }
 
-void erofs_helper_read_ahead(struct address_space *mapping, struct file *file, pgoff_t index, unsigned long pages)
+void erofs_helper_read_ahead(struct address_space *mapping, struct file *of, struct file *reader, pgoff_t index,
+			     unsigned long pages)
 {
-	if (!ra_has_index(&file->f_ra, index))
-		page_cache_sync_readahead(mapping, &file->f_ra, NULL, index, pages);
+	if (!ra_has_index(&reader->f_ra, index))
+		page_cache_sync_readahead(mapping, &reader->f_ra, of, index, pages);
+}
+
+bool erofs_helper_path_is_regular(const struct path *path)
+{
+	return d_is_reg(path->dentry);
+}
+
+bool erofs_helper_file_is_source(const struct file *file)
+{
+	return S_ISREG(file_inode(file)->i_mode) && (file->f_mode & FMODE_READ) &&
+	       (file->f_mapping->a_ops->read_folio || shmem_mapping(file->f_mapping));
+}
+
+/* Reading it could take this filesystem a second time, or one that is as deep. */
+bool erofs_helper_file_is_nested(const struct file *file, const struct super_operations *ops)
+{
+	const struct super_block *sb = file_inode(file)->i_sb;
+
+	return (sb->s_op == ops && !sb->s_bdev) || sb->s_stack_depth;
+}
+
+bool erofs_helper_file_can_direct(const struct file *file)
+{
+	return file->f_mode & FMODE_CAN_ODIRECT;
+}
+
+bool erofs_helper_file_is_cached(const struct file *file, s64 pos)
+{
+	return filemap_range_has_page(file->f_mapping, pos, pos);
+}
+
+s64 erofs_helper_file_size(const struct file *file)
+{
+	return i_size_read(file_inode(file));
+}
+
+void erofs_helper_get_file(struct file *file)
+{
+	get_file(file);
+}
+
+ssize_t erofs_helper_read_file(struct kiocb *iocb, const struct bio_vec *vecs, size_t count, size_t len)
+{
+	struct iov_iter iter;
+
+	iocb->ki_ioprio = get_current_ioprio();
+	iov_iter_bvec(&iter, ITER_DEST, vecs, count, len);
+	scoped_with_creds(iocb->ki_filp->f_cred)
+		return vfs_iocb_iter_read(iocb->ki_filp, iocb, &iter);
+}
+
+/* file_path() in memory of its own */
+char *erofs_helper_file_name(struct file *file)
+{
+	char *buf __free(kfree) = kmalloc(PATH_MAX, GFP_KERNEL), *name;
+
+	if (!buf)
+		return ERR_PTR(-ENOMEM);
+	name = file_path(file, buf, PATH_MAX);
+	if (IS_ERR(name))
+		return name;
+	return kstrdup(name, GFP_KERNEL) ?: ERR_PTR(-ENOMEM);
+}
+
+struct page *erofs_helper_page_of(const void *addr)
+{
+	return is_vmalloc_addr(addr) ? vmalloc_to_page(addr) : virt_to_page(addr);
+}
+
+bool erofs_helper_is_vmalloc(const void *addr)
+{
+	return is_vmalloc_addr(addr);
+}
+
+void erofs_helper_super_set_id(struct super_block *sb)
+{
+	snprintf(sb->s_id, sizeof(sb->s_id), "%u:%u", MAJOR(sb->s_dev), MINOR(sb->s_dev));
 }
 
 /* As fc_mount() after vfs_get_tree(), with a bdi that outlives the superblock. */

@@ -10,10 +10,12 @@
 #include <linux/blkdev.h>
 #include <linux/capability.h>
 #include <linux/crc32.h>
+#include <linux/cred.h>
 #include <linux/dax.h>
 #include <linux/dcache.h>
 #include <linux/exportfs.h>
 #include <linux/fiemap.h>
+#include <linux/file.h>
 #include <linux/filelock.h>
 #include <linux/fs.h>
 #include <linux/fs_context.h>
@@ -21,10 +23,12 @@
 #include <linux/highmem.h>
 #include <linux/huge_mm.h>
 #include <linux/iomap.h>
+#include <linux/ioprio.h>
 #include <linux/kobject.h>
 #include <linux/lz4.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/namei.h>
 #include <linux/pagemap.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
@@ -32,6 +36,7 @@
 #include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
+#include <linux/shmem_fs.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/statfs.h>
@@ -72,6 +77,13 @@ enum {
 	EROFS_C_SEEK_HOLE = SEEK_HOLE,
 	EROFS_C_SEEK_DATA = SEEK_DATA,
 	EROFS_C_IOCB_DIRECT = IOCB_DIRECT,
+	EROFS_C_IOCB_NOIO = IOCB_NOIO,
+	EROFS_C_EIOCBQUEUED = EIOCBQUEUED,
+	EROFS_C_LOOKUP_FOLLOW = LOOKUP_FOLLOW,
+	EROFS_C_O_LARGEFILE = O_LARGEFILE,
+	EROFS_C_GET_TREE_QUIET = GET_TREE_BDEV_QUIET_LOOKUP,
+	EROFS_C_PATH_MAX = PATH_MAX,
+	EROFS_C_BLK_OPEN_READ = (__force unsigned int)BLK_OPEN_READ,
 	EROFS_C_IOMAP_HOLE = IOMAP_HOLE,
 	EROFS_C_IOMAP_MAPPED = IOMAP_MAPPED,
 	EROFS_C_IOMAP_INLINE = IOMAP_INLINE,
@@ -127,7 +139,7 @@ void erofs_helper_large_folios(struct address_space *mapping);
 u32 erofs_helper_mkdev(u32 major, u32 minor);
 
 /* Page cache and block devices */
-void *erofs_helper_read_page(struct address_space *mapping, pgoff_t index, struct folio **folio);
+void *erofs_helper_read_page(struct address_space *mapping, struct file *file, pgoff_t index, struct folio **folio);
 void erofs_helper_folio_put(struct folio *folio);
 void erofs_helper_folio_unlock(struct folio *folio);
 u64 erofs_helper_bdev_bytes(struct block_device *bdev);
@@ -156,7 +168,22 @@ void erofs_helper_init_work(struct work_struct *work, work_func_t fn);
 bool erofs_helper_queue_work(struct workqueue_struct *wq, struct work_struct *work);
 struct workqueue_struct *erofs_helper_alloc_workqueue(void);
 
-void erofs_helper_read_ahead(struct address_space *mapping, struct file *file, pgoff_t index, unsigned long pages);
+void erofs_helper_read_ahead(struct address_space *mapping, struct file *of, struct file *reader, pgoff_t index,
+			     unsigned long pages);
+
+/* Backing files */
+bool erofs_helper_path_is_regular(const struct path *path);
+bool erofs_helper_file_is_source(const struct file *file);
+bool erofs_helper_file_is_nested(const struct file *file, const struct super_operations *ops);
+bool erofs_helper_file_can_direct(const struct file *file);
+bool erofs_helper_file_is_cached(const struct file *file, s64 pos);
+s64 erofs_helper_file_size(const struct file *file);
+void erofs_helper_get_file(struct file *file);
+ssize_t erofs_helper_read_file(struct kiocb *iocb, const struct bio_vec *vecs, size_t count, size_t len);
+struct page *erofs_helper_page_of(const void *addr);
+bool erofs_helper_is_vmalloc(const void *addr);
+void erofs_helper_super_set_id(struct super_block *sb);
+char *erofs_helper_file_name(struct file *file);
 
 /* Internal superblocks */
 void erofs_helper_super_start(struct super_block *sb, struct backing_dev_info *bdi);

@@ -15,12 +15,12 @@ use crate::format::{
     }, //
 };
 use crate::vfs::page_cache::{
-    Mapping,
+    Pages,
     View, //
 };
 
 /// Where bytes are cached: in which pages, and at which position.
-type Cached<'a> = (&'a Mapping, u64);
+type Cached<'a> = (Pages<'a>, u64);
 
 /// The bytes of a directory.
 pub(crate) struct Content<'a> {
@@ -32,15 +32,16 @@ pub(crate) struct Content<'a> {
 impl<'a> Content<'a> {
     /// The content of `file`; `own` are the pages of its inode.
     #[inline]
-    pub(crate) fn new(file: File<'a>, own: &'a Mapping) -> Self {
+    pub(crate) fn new(file: File<'a>, own: Pages<'a>) -> Self {
         let volume = file.volume;
         let run = match (file.is_compressed(), file.nid.in_metabox()) {
             (true, _) => Some((own, 0)),
             (false, true) => None,
             // Mostly it is one; else each block is looked for.
             (false, false) => map::whole(&volume.sb, file.body, file.size)
-                .and_then(|addr| volume.locate(addr).ok())
-                .map(|(addr, _)| (volume.device_mapping(), addr)),
+                .and_then(|addr| volume.locate(0, addr).ok())
+                .filter(|there| there.rest >= file.size)
+                .map(|there| (there.store.pages(), there.addr)),
         };
         Self { file, run }
     }
@@ -48,9 +49,9 @@ impl<'a> Content<'a> {
     /// Where the bytes from `pos` on are cached, and how many there are.
     pub(crate) fn cached(&self, pos: u64) -> Option<(Cached<'a>, u64)> {
         match self.run {
-            Some((mapping, addr)) => {
+            Some((pages, addr)) => {
                 let left = self.file.size.checked_sub(pos)?;
-                Some(((mapping, addr.wrapping_add(pos)), left))
+                Some(((pages, addr.wrapping_add(pos)), left))
             }
             None => self.locate(pos).ok()?,
         }
@@ -68,19 +69,21 @@ impl<'a> Content<'a> {
         let extent = map::map(&mut self.file.meta(), &volume.sb, body, size, pos, rest)?;
         let skip = pos.checked_sub(extent.pos).ok_or(ODD)?;
         let len = extent.len.saturating_sub(skip).min(rest);
-        let on_device = |addr: u64| {
-            let (addr, _) = volume.locate(addr.checked_add(skip).ok_or(ODD)?)?;
-            Ok(Some(((volume.device_mapping(), addr), len)))
-        };
-        match extent.place {
-            Place::Hole => Ok(None),
+        let (device, addr) = match extent.place {
+            Place::Hole => return Ok(None),
             Place::Inline { addr } if nid.in_metabox() => {
                 let addr = addr.checked_add(skip).ok_or(ODD)?;
-                let metabox = volume.metabox_mapping().ok_or(ODD)?;
-                Ok(Some(((metabox, addr), len)))
+                let metabox = volume.metabox_pages().ok_or(ODD)?;
+                return Ok(Some(((metabox, addr), len)));
             }
-            Place::Device { addr, .. } | Place::Inline { addr } => on_device(addr),
-        }
+            Place::Device { device, addr } => (device, addr),
+            Place::Inline { addr } => (0, addr),
+        };
+        let there = volume.locate(device, addr.checked_add(skip).ok_or(ODD)?)?;
+        Ok(Some((
+            (there.store.pages(), there.addr),
+            len.min(there.rest),
+        )))
     }
 }
 
@@ -92,15 +95,15 @@ impl dir::Blocks for Content<'_> {
 
     #[inline]
     fn block(&mut self, pos: u64, len: u32) -> format::Result<View> {
-        let (mapping, addr) = match self.run {
+        let (pages, addr) = match self.run {
             // All of it, so also this block, ends below 2^64.
-            Some((mapping, run)) => (mapping, run.wrapping_add(pos)),
+            Some((pages, run)) => (pages, run.wrapping_add(pos)),
             None => match self.locate(pos)? {
                 Some((cached, there)) if there >= len.into() => cached,
                 _ => return Err(ODD),
             },
         };
-        let view = mapping.view(addr, len);
+        let view = pages.view(addr, len);
         view.map_err(|e| format::Error::os(e.to_errno().wrapping_neg(), "cannot read directory"))
     }
 }

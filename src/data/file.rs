@@ -4,11 +4,12 @@
 
 use super::{
     compressed,
+    device::BEYOND,
     meta::Meta,
+    plain,
     volume::{
         errno,
-        Volume,
-        BEYOND, //
+        Volume, //
     }, //
 };
 use crate::format::{
@@ -37,6 +38,7 @@ use crate::vfs::{
         Place,
         Purpose, //
     },
+    store::Store,
     trace::Id, //
 };
 use core::ops::Range;
@@ -83,49 +85,64 @@ impl<'a> File<'a> {
         matches!(self.body.layout, Layout::Compressed { .. })
     }
 
+    /// Whether no bio can bring its bytes.
+    #[inline]
+    pub(crate) fn is_gathered(&self) -> bool {
+        self.is_compressed() || self.volume.is_in_files()
+    }
+
     /// Reads the space that the inode lies in.
     pub(crate) fn meta(&self) -> Meta<'a> {
         self.volume.meta_of(self.nid)
     }
 
-    /// The extent that holds byte `pos`, as far as the device goes.
-    fn find(&self, pos: u64, len: u64, purpose: Purpose) -> format::Result<Extent> {
-        let volume = self.volume;
-        let sb = &volume.sb;
-        let found = self.traced(pos, len, purpose == Purpose::Report, || {
+    /// The extent that holds byte `pos`, of a file that is not compressed.
+    #[inline(always)]
+    pub(super) fn map(&self, pos: u64, len: u64, purpose: Purpose) -> format::Result<map::Extent> {
+        let sb = &self.volume.sb;
+        self.traced(pos, len, purpose == Purpose::Report, || {
             match map::flat(sb, self.body, self.size, pos, len)? {
                 Some(found) => Ok(found),
                 None => map::map(&mut self.meta(), sb, self.body, self.size, pos, len),
             }
-        })?;
+        })
+    }
+
+    /// As [`Self::map`], as far as the device goes.
+    #[inline(always)]
+    fn find(&self, pos: u64, len: u64, purpose: Purpose) -> format::Result<Extent> {
+        let volume = self.volume;
+        let found = self.map(pos, len, purpose)?;
         let mut len = found.len;
         let place = match found.place {
             map::Place::Hole => Place::Hole,
-            // Images with a device table are refused at mount, so the id is always 0.
-            map::Place::Device { addr, .. } => {
-                let (addr, rest) = volume.locate(addr)?;
-                // What is there of a file that is cut short can be read.
-                let rest = rest & !sb.block.size().wrapping_sub(1);
-                if len > rest {
+            map::Place::Device { device, addr } => {
+                let there = volume.locate(device, addr)?;
+                if len > there.rest {
+                    // What is there of a file that is cut short can be read.
+                    let rest = volume.sb.block.floor(there.rest);
                     let skip = pos.saturating_sub(found.pos);
                     if skip >= rest {
                         return Err(BEYOND);
                     }
                     len = rest;
                 }
-                Place::Device(volume.device(), addr)
+                match *there.store {
+                    Store::Block(device) => Place::Device(device, there.addr),
+                    Store::File(_) => Place::Gathered(Some(there.addr)),
+                }
             }
             map::Place::Inline { addr } => {
                 let place = match self.nid.in_metabox() {
                     // Nowhere on a device.
                     true => iomap::NOWHERE,
-                    false => volume.locate(addr)?.0,
+                    false => volume.locate_meta(addr)?.addr,
                 };
                 let page = match purpose {
                     Purpose::Report => None,
                     _ => Some(self.meta().into_page(addr)?),
                 };
-                Place::Inline(volume.device(), place, page)
+                Place::Inline(place, page)
             }
         };
         Ok(Extent {
@@ -135,29 +152,42 @@ impl<'a> File<'a> {
         })
     }
 
-    /// As [`Self::find`], for a compressed file.
-    fn find_encoded(&self, pos: u64, purpose: Purpose) -> format::Result<Extent> {
-        let sb = &self.volume.sb;
-        if purpose != Purpose::Report {
-            return Ok(Extent {
-                pos: 0,
-                // The last block is filled as a whole.
-                len: sb.block.size().saturating_mul(sb.block.count(self.size)),
-                place: Place::Encoded(None),
-            });
+    /// The error of a read that met `fault`.
+    #[cold]
+    pub(super) fn fault(&self, fault: format::Error, purpose: Purpose) -> Error {
+        match purpose.is_awaited() {
+            true => self.volume.report(self.nid, fault),
+            false => errno(&fault),
         }
+    }
+
+    /// All of a file whose folios are gathered.
+    fn whole_file(&self) -> Extent {
+        let block = self.volume.sb.block;
+        Extent {
+            pos: 0,
+            // The last block is filled as a whole.
+            len: block.size().saturating_mul(block.count(self.size)),
+            place: Place::Gathered(None),
+        }
+    }
+
+    /// As [`Self::find`], for a report on a compressed file.
+    #[inline(never)]
+    fn find_encoded(&self, pos: u64) -> format::Result<Extent> {
+        let sb = &self.volume.sb;
         let mut meta = self.meta();
         let found = self.traced(pos, 0, true, || {
             Index::read(&mut meta, sb, self.body, self.size)?.extent(&mut meta, sb, pos)
         })?;
         let place = match found.stored {
             Stored::Hole => Place::Hole,
-            Stored::Fragment { .. } => Place::Encoded(None),
+            Stored::Fragment { .. } => Place::Gathered(None),
             Stored::Encoded { run, .. } | Stored::Plain { run, .. } => {
                 let in_metabox = run.space == Space::Inode && self.nid.in_metabox();
-                Place::Encoded(Some(match in_metabox {
+                Place::Gathered(Some(match in_metabox {
                     true => run.addr,
-                    false => self.volume.locate(run.addr)?.0,
+                    false => self.volume.locate(0, run.addr)?.addr,
                 }))
             }
         };
@@ -172,14 +202,14 @@ impl<'a> File<'a> {
 impl Extents for Reader<'_> {
     fn extent(&self, pos: u64, len: u64, purpose: Purpose) -> Result<Extent> {
         let file = &self.file;
+        if purpose != Purpose::Report && file.is_gathered() {
+            return Ok(file.whole_file());
+        }
         let found = match file.is_compressed() {
-            true => file.find_encoded(pos, purpose),
+            true => file.find_encoded(pos),
             false => file.find(pos, len, purpose),
         };
-        found.map_err(|fault| match purpose.is_awaited() {
-            true => file.volume.report(file.nid, fault),
-            false => errno(&fault),
-        })
+        found.map_err(|fault| file.fault(fault, purpose))
     }
 
     fn size(&self) -> u64 {
@@ -203,11 +233,21 @@ impl Extents for Reader<'_> {
         self.file.is_compressed()
     }
 
-    fn decode(&self, run: FolioRun, purpose: Purpose) -> Result {
-        compressed::read(self, run, purpose)
+    fn gathered(&self) -> bool {
+        self.file.is_gathered()
+    }
+
+    fn fill(&self, run: FolioRun, purpose: Purpose) -> Result {
+        match self.file.is_compressed() {
+            true => compressed::read(self, run, purpose),
+            false => plain::read(&self.file, run, purpose),
+        }
     }
 
     fn whole(&self, range: Range<u64>, purpose: Purpose) -> Range<u64> {
-        compressed::whole(self, range, purpose)
+        match self.file.is_compressed() {
+            true => compressed::whole(self, range, purpose),
+            false => range,
+        }
     }
 }

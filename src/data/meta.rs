@@ -8,7 +8,7 @@ use crate::format::{
 };
 use crate::vfs::page_cache::{
     HeldPage,
-    Mapping,
+    Pages,
     Window, //
 };
 use kernel::prelude::*;
@@ -17,9 +17,9 @@ use kernel::prelude::*;
 pub(crate) struct Meta<'a>(Window<'a>);
 
 impl<'a> Meta<'a> {
-    /// The `len` bytes of `mapping` from `base` on.
-    pub(crate) fn new(mapping: &'a Mapping, base: u64, len: u64) -> Self {
-        Self(Window::new(mapping, base, len))
+    /// The `len` bytes of `pages` from `base` on.
+    pub(crate) fn new(pages: Pages<'a>, base: u64, len: u64) -> Self {
+        Self(Window::new(pages, base, len))
     }
 
     /// The page that holds byte `pos`, and the byte's offset in it.

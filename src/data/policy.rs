@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a mount wants of decoding, changeable while it is mounted.
+//! What a mount wants of reading and decoding, changeable while it is mounted.
 
 use kernel::sync::atomic::{
     Atomic,
+    AtomicFlag,
     Relaxed, //
 };
 
@@ -54,15 +55,17 @@ pub(crate) struct Policy {
     decoding: Atomic<u32>,
     /// In bytes.
     dir_readahead: Atomic<u32>,
+    direct: AtomicFlag,
 }
 
 impl Policy {
     /// As it is at mount.
-    pub(crate) fn new(cache: Cache) -> Self {
+    pub(crate) fn new(cache: Cache, direct: bool) -> Self {
         Self {
             cache: Atomic::new(cache as u32),
             decoding: Atomic::new(0),
             dir_readahead: Atomic::new(16384),
+            direct: AtomicFlag::new(direct),
         }
     }
 
@@ -81,6 +84,15 @@ impl Policy {
 
     pub(crate) fn set_cache(&self, cache: Cache) {
         self.cache.store(cache as u32, Relaxed);
+    }
+
+    /// Whether backing files are read past their page cache: `directio`.
+    pub(crate) fn direct(&self) -> bool {
+        self.direct.load(Relaxed)
+    }
+
+    pub(crate) fn set_direct(&self, direct: bool) {
+        self.direct.store(direct, Relaxed);
     }
 
     pub(crate) fn decoding(&self) -> Decoding {

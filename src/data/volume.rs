@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an image lies on: its device, and what the superblock says of it.
+//! What an image lies on: its devices, and what the superblock says of it.
 
 use super::{
     compressed::Packed,
     decoder::Reservation,
+    device::{
+        self,
+        Located,
+        Primary,
+        Slot, //
+    },
     leftovers::Leftovers,
     meta::Meta,
     policy::Policy, //
@@ -15,7 +21,6 @@ use crate::format::{
     superblock::Superblock, //
 };
 use crate::vfs::{
-    block::BlockDevice,
     dax::Memory,
     inflight::{
         Inflight,
@@ -23,7 +28,8 @@ use crate::vfs::{
     },
     inode::Held,
     log::Log,
-    page_cache::Mapping, //
+    page_cache::Pages,
+    store::Store, //
 };
 use kernel::{
     prelude::*,
@@ -47,9 +53,9 @@ pub(crate) struct Shared {
     pub(crate) memory: Option<Memory>,
 }
 
-/// The device of a mounted image.
+/// The devices of a mounted image.
 ///
-/// Members of shared inodes hold it, so it may outlive the mount; the device is usable only until [`Volume::drain`],
+/// Members of shared inodes hold it, so it may outlive the mount; the devices are usable only until [`Volume::drain`],
 /// or while a [`Running`] is held.
 #[pin_data]
 pub(crate) struct Volume {
@@ -71,11 +77,9 @@ pub(crate) struct Volume {
     packed: SetOnce<Packed>,
     /// The inode that has other inodes, as [`Self::packed`].
     metabox: SetOnce<Held>,
-    device: BlockDevice,
-    /// Where the image starts on the device, in bytes.
-    base: u64,
-    /// Bytes from there to the device's end.
-    len: u64,
+    primary: Primary,
+    /// The extra devices, in the order of the device table.
+    extra: KVec<Slot>,
     /// The mount's log.
     #[pin]
     pub(crate) log: Log,
@@ -86,11 +90,11 @@ pub(crate) struct Volume {
 }
 
 impl Volume {
-    /// The image that starts at byte `base` of `device`.
+    /// The image on these devices.
     pub(crate) fn new(
         sb: Superblock,
-        device: BlockDevice,
-        base: u64,
+        primary: Primary,
+        extra: KVec<Slot>,
         name: &CStr,
         shared: Shared,
     ) -> impl PinInit<Self> + use<> {
@@ -106,9 +110,8 @@ impl Volume {
             memory: shared.memory,
             packed: SetOnce::new(),
             metabox: SetOnce::new(),
-            device,
-            base,
-            len: device.len().saturating_sub(*base),
+            primary,
+            extra,
             log <- log,
             reported: Atomic::new(0),
             inflight <- Inflight::new(),
@@ -130,37 +133,59 @@ impl Volume {
         self.metabox.populate(metabox);
     }
 
-    /// The device.
-    pub(crate) fn device(&self) -> BlockDevice {
-        self.device
+    /// The device that the metadata is on.
+    pub(crate) fn primary(&self) -> &Store {
+        self.primary.store()
     }
 
-    /// The byte of the device that byte `addr` of the image is, and how many follow there, it included.
-    pub(crate) fn locate(&self, addr: u64) -> format::Result<(u64, u64)> {
-        let rest = self.len.checked_sub(addr).filter(|&rest| rest > 0);
-        Ok((self.base.wrapping_add(addr), rest.ok_or(BEYOND)?))
+    /// Whether the image lies in files, not on block devices.
+    #[inline]
+    pub(crate) fn is_in_files(&self) -> bool {
+        matches!(self.primary(), Store::File(_))
     }
 
-    /// The device's page cache.
-    pub(crate) fn device_mapping(&self) -> &Mapping {
-        self.device.mapping()
+    /// Where byte `addr` of device `id` is; 0 is the unified space, in which all have their place.
+    #[inline(always)]
+    pub(crate) fn locate(&self, id: u16, addr: u64) -> format::Result<Located<'_>> {
+        match self.extra.is_empty() && id == 0 {
+            true => self.primary.at(addr),
+            false => device::locate(&self.primary, &self.extra, id, addr),
+        }
     }
 
-    /// Reads the image's bytes on the device.
+    /// Whether bytes of the unified space lie as far apart on one store.
+    pub(crate) fn is_one_run(&self, from: u64, to: u64) -> bool {
+        if self.extra.is_empty() {
+            return true;
+        }
+        let (Ok(from_there), Ok(to_there)) = (self.locate(0, from), self.locate(0, to)) else {
+            return false;
+        };
+        core::ptr::eq(from_there.store, to_there.store)
+            && to_there.addr.wrapping_sub(from_there.addr) == to.wrapping_sub(from)
+    }
+
+    /// Where byte `addr` of the metadata is.
+    #[inline]
+    pub(crate) fn locate_meta(&self, addr: u64) -> format::Result<Located<'_>> {
+        self.primary.at(addr)
+    }
+
+    /// Reads the image's bytes on the primary device.
     pub(crate) fn meta(&self) -> Meta<'_> {
-        Meta::new(self.device.mapping(), self.base, self.len)
+        self.primary.meta()
     }
 
     /// The metabox's page cache, if there is one.
-    pub(crate) fn metabox_mapping(&self) -> Option<&Mapping> {
-        Some(self.metabox.as_ref()?.mapping())
+    pub(crate) fn metabox_pages(&self) -> Option<Pages<'_>> {
+        Some(self.metabox.as_ref()?.mapping().into())
     }
 
     /// Reads the bytes of the metabox; there are none where it is missing.
     pub(crate) fn metabox(&self) -> Meta<'_> {
         match self.metabox.as_ref() {
-            Some(metabox) => Meta::new(metabox.mapping(), 0, metabox.size()),
-            None => Meta::new(self.device.mapping(), 0, 0),
+            Some(metabox) => Meta::new(metabox.mapping().into(), 0, metabox.size()),
+            None => Meta::new(self.primary().pages(), 0, 0),
         }
     }
 
@@ -173,12 +198,12 @@ impl Volume {
         }
     }
 
-    /// Keeps the device usable. The caller holds an inode of the mount, or the lock under which members leave.
+    /// Keeps the devices usable. The caller holds an inode of the mount, or the lock under which members leave.
     pub(crate) fn begin(&self) -> Running {
         self.inflight.begin()
     }
 
-    /// Waits for all that uses the device, and gives up what is kept for it. No member may be left.
+    /// Waits for all that uses the devices, and gives up what is kept for it. No member may be left.
     pub(crate) fn drain(&self) {
         self.inflight.drain();
         self.leftovers.forget(self.id);
@@ -205,10 +230,6 @@ impl Volume {
         error
     }
 }
-
-/// Data that the image places behind the end of its device.
-pub(super) const BEYOND: format::Error =
-    format::Error::new(format::Kind::Errno(5), "data beyond the end of the device");
 
 /// The kernel's error for a fault.
 pub(crate) fn errno(fault: &format::Error) -> Error {

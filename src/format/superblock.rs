@@ -103,6 +103,32 @@ const _: () = assert!(offset_of!(Raw, volume_name) == 64);
 const _: () = assert!(offset_of!(Raw, packed_nid) == 96);
 const _: () = assert!(offset_of!(Raw, metabox_nid) == 128);
 
+/// `struct erofs_deviceslot`.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+struct RawSlot {
+    /// Text for people: what the device is found by is given at mount.
+    tag: [u8; 64],
+    blocks_lo: U32,
+    uniaddr_lo: U32,
+    blocks_hi: U16,
+    uniaddr_hi: U16,
+    reserved: [u8; 52],
+}
+
+const DEVT_SLOT_SIZE: u64 = 128;
+const _: () = assert!(size_of::<RawSlot>() as u64 == DEVT_SLOT_SIZE);
+const _: () = assert!(offset_of!(RawSlot, blocks_hi) == 72);
+
+/// A slot of the device table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DeviceSlot {
+    /// Blocks of the device.
+    pub(crate) blocks: u64,
+    /// Its first block in the unified space; 0: it has none there.
+    pub(crate) uniaddr: u64,
+}
+
 /// What one mount keeps of its superblock.
 #[derive(Clone)]
 pub(crate) struct Superblock {
@@ -128,6 +154,8 @@ pub(crate) struct Superblock {
     pub(crate) volume_name: [u8; 16],
     /// Slots of the device table; 0 without the feature.
     pub(crate) extra_devices: u16,
+    /// Byte position of the device table.
+    devt_pos: u64,
     pub(crate) xattr_prefix_count: u8,
     /// Byte position of the prefix table, in the space that [`super::xattr::prefix_space`] tells.
     pub(crate) xattr_prefix_pos: u64,
@@ -238,6 +266,7 @@ impl Superblock {
             uuid: raw.uuid,
             volume_name: raw.volume_name,
             extra_devices,
+            devt_pos: DEVT_SLOT_SIZE * u64::from(raw.devt_slotoff.get()),
             xattr_prefix_count: raw.xattr_prefix_count,
             xattr_prefix_pos: 4 * u64::from(raw.xattr_prefix_start.get()),
             xattr_filter: feature_compat & compat::XATTR_FILTER != 0
@@ -282,6 +311,21 @@ impl Superblock {
         u16::MAX
             .checked_shr(self.extra_devices.leading_zeros())
             .unwrap_or(0)
+    }
+
+    /// Slot `number` of the device table, from 0 on.
+    pub(crate) fn device_slot<S: Source>(&self, src: &mut S, number: u16) -> Result<DeviceSlot> {
+        let pos = DEVT_SLOT_SIZE * u64::from(number);
+        let raw: RawSlot = read_value(src, self.devt_pos.wrapping_add(pos))?;
+        // Elsewhere the high halves are not defined.
+        let join = |lo: U32, hi: U16| match self.has_48bit() {
+            true => u64::from(hi.get()) << 32 | u64::from(lo.get()),
+            false => lo.get().into(),
+        };
+        Ok(DeviceSlot {
+            blocks: join(raw.blocks_lo, raw.blocks_hi),
+            uniaddr: join(raw.uniaddr_lo, raw.uniaddr_hi),
+        })
     }
 
     /// The inode number that users see.

@@ -28,6 +28,7 @@ use crate::vfs::{
     },
     inode::Inode,
     inode_ops::InodeOps,
+    store::Store,
     PAGE_SIZE, //
 };
 use kernel::{
@@ -43,7 +44,7 @@ impl InodeOps for Erofs {
         let file = inode::file(dir);
         let bits = file.volume.sb.block;
         let found = dir::lookup(
-            &mut Content::new(file, dir.own_pages()),
+            &mut Content::new(file, dir.own_pages().into()),
             file.size,
             bits,
             name,
@@ -60,8 +61,12 @@ impl InodeOps for Erofs {
     }
 
     fn dio_align(inode: &Inode<Self>) -> Option<(u32, u32)> {
-        let device = inode::file(inode).volume.device();
-        (!is_compressed(inode)).then(|| (device.dma_align(), device.logical_block_size()))
+        match inode::file(inode).volume.primary() {
+            Store::Block(device) if !is_compressed(inode) => {
+                Some((device.dma_align(), device.logical_block_size()))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -69,7 +74,7 @@ impl DirOps for Erofs {
     fn iterate(dir: &Inode<Self>, out: &mut DirEmitter<'_>) -> Result {
         let file = inode::file(dir);
         if out.pos() < file.size {
-            list(Content::new(file, dir.own_pages()), file, out)?;
+            list(Content::new(file, dir.own_pages().into()), file, out)?;
         }
         if dir::dot_is_due(file.body.dot_omitted, file.size, out.pos())
             && out.emit(b".", file.volume.sb.ino(file.nid), FT_DIR)
@@ -91,9 +96,9 @@ fn list(mut content: Content<'_>, file: File<'_>, out: &mut DirEmitter<'_>) -> R
         }
         // A small directory is in one page, mostly with its inode.
         if file.size > PAGE_SIZE as u64 {
-            if let Some(((mapping, pos), len)) = content.cached(out.pos()) {
+            if let Some(((pages, pos), len)) = content.cached(out.pos()) {
                 let ahead = file.volume.policy.dir_readahead();
-                out.read_ahead(mapping, pos, len.min(ahead.into()));
+                out.read_ahead(pages, pos, len.min(ahead.into()));
             }
         }
         let mut block = match Block::open(&mut content, file.size, sb.block, out.pos()) {

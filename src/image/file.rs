@@ -3,10 +3,7 @@
 //! Regular files: opening, which is where sharing begins, and reading.
 
 use super::{
-    inode::{
-        self,
-        is_compressed, //
-    },
+    inode,
     xattr,
     Erofs,
     Image, //
@@ -41,7 +38,7 @@ impl FileOps for Erofs {
     }
 
     fn check_direct(inode: &Inode<Self>) -> Result {
-        match is_compressed(inode) {
+        match inode::file(inode).is_gathered() {
             true => Err(EINVAL),
             false => Ok(()),
         }

@@ -109,24 +109,25 @@ fn fill(mut new: New<Erofs>, image: &Image, nid: Nid) -> Result<ARef<Inode<Erofs
         may_have_acls: xattr::may_have_acls(&mut meta, sb, &raw.body),
     })?;
     let compressed = matches!(raw.body.layout, Layout::Compressed { .. });
+    let gathered = compressed || volume.is_in_files();
     match raw.file_type {
         FileType::Regular => {
-            new.set_regular(image.sharing.is_some() || compressed, compressed);
+            new.set_regular(image.sharing.is_some(), gathered);
             let in_place = matches!(raw.body.layout, Layout::Plain { .. } | Layout::Chunk { .. });
             if in_place && volume.memory.is_some() {
                 new.set_dax();
             }
         }
-        FileType::Directory => new.set_directory(compressed),
+        FileType::Directory => new.set_directory(gathered),
         FileType::Symlink => match symlink::inline_target(sb, &raw.body, raw.size) {
             Some(pos) => {
                 // At most a block.
                 let mut target = KVec::from_elem(0, usize::try_from(raw.size)?, GFP_KERNEL)?;
                 meta.read(pos, &mut target).map_err(report)?;
                 symlink::check(&target).map_err(report)?;
-                new.set_symlink(Some(&target), compressed)?;
+                new.set_symlink(Some(&target), gathered)?;
             }
-            None => new.set_symlink(None, compressed)?,
+            None => new.set_symlink(None, gathered)?,
         },
         FileType::Char | FileType::Block | FileType::Fifo | FileType::Socket => {
             new.set_node(raw.rdev.0, raw.rdev.1)

@@ -15,7 +15,10 @@ use crate::data::{
         PackedContent, //
     },
     decoder::Reservation,
-    meta::Meta,
+    device::{
+        Primary,
+        Slot, //
+    },
     policy::Policy,
     volume::{
         self,
@@ -54,6 +57,10 @@ use crate::vfs::{
         Mountable,
         Param, //
     },
+    store::{
+        OpenStore,
+        Store, //
+    },
     sums,
     super_block::SuperBlock,
     PAGE_SIZE, //
@@ -61,6 +68,7 @@ use crate::vfs::{
 use kernel::{
     new_mutex,
     prelude::*,
+    str::CString,
     sync::{
         aref::ARef,
         atomic::{
@@ -96,7 +104,8 @@ impl Mountable for Erofs {
             log.error(fmt!("FSDAX is not allowed when inode_share is on"));
             return Err(EINVAL);
         }
-        let raw = read_superblock(sb, options.fsoffset, log)?;
+        let primary = Primary::new(sb.store(), options.fsoffset);
+        let raw = read_superblock(sb.id(), &primary, log)?;
         let block_size = raw.block.size();
         if options.fsoffset % block_size != 0 {
             log.error(fmt!(
@@ -114,11 +123,12 @@ impl Mountable for Erofs {
             dev: sb.dev(),
             decoders: reserve_decoders(sb.id(), &raw, module, log)?,
             leftovers: module.leftovers.clone(),
-            policy: Policy::new(options.cache),
+            policy: Policy::new(options.cache, options.directio),
             memory: find_memory(sb, &raw, options),
         };
+        let extra = open_devices(sb, &primary, &raw, &options.devices, log)?;
         let volume = Arc::pin_init(
-            Volume::new(raw, sb.block_device(), options.fsoffset, sb.id(), shared),
+            Volume::new(raw, primary, extra.slots, sb.id(), shared),
             GFP_KERNEL,
         )?;
         if volume.sb.has_48bit() {
@@ -135,6 +145,8 @@ impl Mountable for Erofs {
         KBox::pin_init(
             pin_init!(Image {
                 volume,
+                _devices: extra.open,
+                extra_blocks: extra.blocks,
                 prefixes: SetOnce::new(),
                 user_xattr: Atomic::new(i32::from(options.user_xattr)),
                 sharing,
@@ -183,6 +195,9 @@ impl Mountable for Erofs {
             cache: image.volume.policy.cache(),
             dax: given.dax,
             fsoffset: given.fsoffset,
+            // Only if they are named anew there is something to be compared.
+            devices: KVec::new(),
+            directio: image.volume.policy.direct(),
             inode_share: given.inode_share,
             domain_id: match &given.domain_id {
                 Some(id) => Some(id.duplicate()?),
@@ -194,6 +209,7 @@ impl Mountable for Erofs {
     fn remounted(sb: &SuperBlock<Self>, options: &Options, log: &mut MountLog<'_>) -> Result {
         let image = sb.data();
         let same = same_for_ever(sb, options)
+            && same_devices(sb, options)
             && options.user_xattr == image.shows_user_xattrs()
             && options.acl == sb.has_acls()
             && options.cache == image.volume.policy.cache();
@@ -205,9 +221,10 @@ impl Mountable for Erofs {
     }
 
     fn reconfigure(sb: &SuperBlock<Self>, options: &Options, log: &mut MountLog<'_>) -> Result {
-        if !same_for_ever(sb, options) {
+        if !same_for_ever(sb, options) || !(options.devices.is_empty() || same_devices(sb, options))
+        {
             log.error(fmt!(
-                "dax, fsoffset, inode_share and domain_id cannot be changed on remount"
+                "dax, device, fsoffset, inode_share and domain_id cannot be changed on remount"
             ));
             return Err(EINVAL);
         }
@@ -217,6 +234,7 @@ impl Mountable for Erofs {
             .store(i32::from(options.user_xattr), Relaxed);
         sb.set_acls(options.acl);
         image.volume.policy.set_cache(options.cache);
+        image.volume.policy.set_direct(options.directio);
         Ok(())
     }
 }
@@ -238,24 +256,76 @@ fn same_for_ever(sb: &SuperBlock<Erofs>, options: &Options) -> bool {
         && (!options.inode_share || options.domain_id == given.domain_id)
 }
 
+/// Whether the extra devices that were named are those of `sb`.
+fn same_devices(sb: &SuperBlock<Erofs>, options: &Options) -> bool {
+    let given = &sb.options().devices;
+    let mut pairs = options.devices.iter().zip(given);
+    options.devices.len() == given.len() && pairs.all(|(a, b)| a.to_bytes() == b.to_bytes())
+}
+
 /// Reads the superblock, which says everything else.
-fn read_superblock(
-    sb: &SuperBlock<Erofs>,
-    fsoffset: u64,
-    log: &mut MountLog<'_>,
-) -> Result<Superblock> {
-    let device = sb.block_device();
-    let len = device.len().saturating_sub(fsoffset);
-    let mut meta = Meta::new(device.mapping(), fsoffset, len);
-    let raw = Superblock::read(&mut meta, PAGE_SIZE as u32, sums::crc32c).map_err(|fault| {
-        log.refuse(sb.id(), fmt!("{}", fault.what));
+fn read_superblock(id: &CStr, primary: &Primary, log: &mut MountLog<'_>) -> Result<Superblock> {
+    Superblock::read(&mut primary.meta(), PAGE_SIZE as u32, sums::crc32c).map_err(|fault| {
+        log.refuse(id, fmt!("{}", fault.what));
         volume::errno(&fault)
-    })?;
-    if raw.extra_devices != 0 {
-        log.refuse(sb.id(), fmt!("extra devices are not supported yet"));
-        return Err(EOPNOTSUPP);
+    })
+}
+
+/// The extra devices of an image.
+struct Extra {
+    slots: KVec<Slot>,
+    open: KVec<OpenStore>,
+    blocks: u64,
+}
+
+/// Reads the device table, and opens the devices of `paths`, one for each slot. Without paths all are in the primary
+/// device.
+fn open_devices(
+    sb: &SuperBlock<Erofs>,
+    primary: &Primary,
+    raw: &Superblock,
+    paths: &[CString],
+    log: &mut MountLog<'_>,
+) -> Result<Extra> {
+    let count = usize::from(raw.extra_devices);
+    if !paths.is_empty() && paths.len() != count {
+        log.refuse(
+            sb.id(),
+            fmt!(
+                "extra devices don't match (ondisk {count}, given {})",
+                paths.len()
+            ),
+        );
+        return Err(EINVAL);
     }
-    Ok(raw)
+    let mut extra = Extra {
+        slots: KVec::with_capacity(count, GFP_KERNEL)?,
+        open: KVec::with_capacity(paths.len(), GFP_KERNEL)?,
+        blocks: 0,
+    };
+    let mut meta = primary.meta();
+    for number in 0..raw.extra_devices {
+        let slot = raw.device_slot(&mut meta, number).map_err(|fault| {
+            log.refuse(sb.id(), fmt!("{}", fault.what));
+            volume::errno(&fault)
+        })?;
+        let store = match paths.get(usize::from(number)) {
+            Some(path) => {
+                let open = sb.open_store(path).inspect_err(|e| {
+                    log.refuse(sb.id(), fmt!("cannot open extra device {number}: {e:?}"));
+                })?;
+                let store = open.store();
+                extra.open.push(open, GFP_KERNEL)?;
+                Some(store)
+            }
+            None => None,
+        };
+        extra.blocks = extra.blocks.saturating_add(slot.blocks);
+        extra
+            .slots
+            .push(Slot::new(&slot, raw.block, store), GFP_KERNEL)?;
+    }
+    Ok(extra)
 }
 
 /// The memory that the device is, if files are to be read and mapped there, and can be.
@@ -263,7 +333,12 @@ fn find_memory(sb: &SuperBlock<Erofs>, raw: &Superblock, options: &Options) -> O
     if options.dax != Some(true) {
         return None;
     }
-    let Some(memory) = Memory::of(sb.block_device()) else {
+    let memory = match sb.store() {
+        // Of extra devices nobody has asked for it so far.
+        Store::Block(device) if options.devices.is_empty() => Memory::of(device),
+        _ => None,
+    };
+    let Some(memory) = memory else {
         log::info(
             sb.id(),
             fmt!("DAX unsupported by block device. Turning off DAX."),

@@ -11,7 +11,10 @@ use crate::vfs::{
         Param, //
     }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    str::CString, //
+};
 
 /// The options of one mount. What is not named keeps its default, or on remount its value.
 pub(crate) struct Options {
@@ -25,6 +28,10 @@ pub(crate) struct Options {
     pub(super) fsoffset: u64,
     pub(super) inode_share: bool,
     pub(super) domain_id: Option<DomainId>,
+    /// Paths of the extra devices, in the order of the device table.
+    pub(super) devices: KVec<CString>,
+    /// Whether backing files are read past their page cache.
+    pub(super) directio: bool,
 }
 
 impl Default for Options {
@@ -37,6 +44,8 @@ impl Default for Options {
             fsoffset: 0,
             inode_share: false,
             domain_id: None,
+            devices: KVec::new(),
+            directio: false,
         }
     }
 }
@@ -51,47 +60,26 @@ pub(super) fn cache_strategy_name(cache: Cache) -> &'static CStr {
 }
 
 impl Options {
-    /// Takes one option; what this driver cannot do yet is refused, not ignored.
+    /// Takes one option.
     pub(super) fn parse(&mut self, param: Param<'_>, log: &mut MountLog<'_>) -> Result {
-        let missing = match param {
-            Param::UserXattr(on) => {
-                self.user_xattr = on;
-                return Ok(());
+        match param {
+            Param::UserXattr(on) => self.user_xattr = on,
+            Param::Acl(on) => self.acl = on,
+            Param::CacheStrategy(strategy) => self.cache = Cache::new(strategy),
+            Param::DomainId(id) => self.domain_id = Some(DomainId::new(id)?),
+            Param::FsOffset(offset) => self.fsoffset = offset,
+            Param::InodeShare => self.inode_share = true,
+            Param::Device(path) => {
+                let path = CString::try_from_fmt(fmt!("{path}"))?;
+                self.devices.push(path, GFP_KERNEL)?;
             }
-            Param::Acl(on) => {
-                self.acl = on;
-                return Ok(());
-            }
-            Param::CacheStrategy(strategy) => {
-                self.cache = Cache::new(strategy);
-                return Ok(());
-            }
-            Param::DomainId(id) => {
-                self.domain_id = Some(DomainId::new(id)?);
-                return Ok(());
-            }
-            Param::FsOffset(offset) => {
-                self.fsoffset = offset;
-                return Ok(());
-            }
-            Param::InodeShare => {
-                self.inode_share = true;
-                return Ok(());
-            }
-            // Block devices are read directly anyway.
-            Param::DirectIo => return Ok(()),
-            Param::Device => "extra devices are",
-            Param::SourceFd => "backing files are",
-            Param::Dax(always) if dax::AVAILABLE => {
-                self.dax = Some(always);
-                return Ok(());
-            }
+            Param::DirectIo(on) => self.directio = on,
+            Param::Dax(always) if dax::AVAILABLE => self.dax = Some(always),
             Param::Dax(_) => {
                 log.error(fmt!("dax options not supported"));
                 return Err(EINVAL);
             }
-        };
-        log.error(fmt!("{missing} not supported yet"));
-        Err(EOPNOTSUPP)
+        }
+        Ok(())
     }
 }

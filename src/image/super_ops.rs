@@ -40,11 +40,12 @@ impl SuperOps for Erofs {
     }
 
     fn statfs(sb: &SuperBlock<Self>) -> Usage {
-        let raw = &sb.data().volume.sb;
+        let image = sb.data();
+        let raw = &image.volume.sb;
         Usage {
             magic: MAGIC,
             block_size: 1 << raw.block.get(),
-            blocks: raw.blocks,
+            blocks: raw.blocks.saturating_add(image.extra_blocks),
             inodes: raw.inos,
             name_len: NAME_LEN as u32,
         }
@@ -67,6 +68,9 @@ impl SuperOps for Erofs {
             Some(true) if image.volume.memory.is_some() => out.text(c",dax=always"),
             Some(false) => out.text(c",dax=never"),
             _ => {}
+        }
+        if image.volume.is_in_files() && image.volume.policy.direct() {
+            out.text(c",directio");
         }
         let fsoffset = sb.options().fsoffset;
         if fsoffset != 0 {

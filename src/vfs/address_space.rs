@@ -71,8 +71,8 @@ impl<T: Fill + SuperOps> Table<T> {
             ..Self::COMMON
         };
 
-    /// As [`Self::OWN`], for pages whose bytes have no place on a device as they are.
-    pub(super) const OWN_ENCODED: &'static bindings::address_space_operations =
+    /// As [`Self::OWN`], for pages whose bytes no bio brings.
+    pub(super) const OWN_GATHERED: &'static bindings::address_space_operations =
         &bindings::address_space_operations {
             bmap: None,
             direct_IO: None,
@@ -128,7 +128,7 @@ impl<T: Fill + SuperOps> Table<T> {
     /// `ra` must be that of a `readahead` call.
     unsafe fn readahead(ra: *mut bindings::readahead_control, source: &T::Source<'_>) -> Result {
         let mut purpose = Purpose::ReadAhead;
-        if source.encoded() {
+        if source.gathered() {
             // SAFETY: By the contract.
             purpose = unsafe { Self::pattern(ra) };
             // SAFETY: By the contract.
@@ -176,7 +176,7 @@ impl<T: Fill + SuperOps> Table<T> {
         }
     }
 
-    /// Adds what belongs to the folios of `ra` in an encoded file, as far as memory and other readers allow.
+    /// Adds what belongs to the folios of `ra` in a file whose folios are gathered, as far as memory and other readers allow.
     ///
     /// # Safety
     ///

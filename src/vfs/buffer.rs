@@ -5,6 +5,7 @@
 //! C header: [`include/linux/slab.h`](srctree/include/linux/slab.h)
 
 use crate::bindings;
+use crate::vfs::PAGE_SIZE;
 use core::ptr::NonNull;
 use kernel::prelude::*;
 
@@ -51,6 +52,38 @@ impl Buffer {
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// The memory as vectors, one for each run of pages.
+    pub(super) fn vecs(&self) -> Result<KVec<bindings::bio_vec>> {
+        let base = self.as_ptr();
+        // SAFETY: Looks at the address only.
+        let scattered = unsafe { bindings::erofs_helper_is_vmalloc(base.cast()) };
+        let most = match scattered {
+            true => PAGE_SIZE,
+            false => self.len,
+        };
+        let mut vecs = KVec::with_capacity(self.len.div_ceil(most.max(1)), GFP_KERNEL)?;
+        let mut at = 0;
+        while at < self.len {
+            // SAFETY: `at` is below the length.
+            let addr = unsafe { base.add(at) };
+            let offset = addr.addr() & (PAGE_SIZE - 1);
+            let len = self.len.saturating_sub(at).min(match scattered {
+                true => PAGE_SIZE - offset,
+                false => most,
+            });
+            // SAFETY: Memory from `kvmalloc()` has pages.
+            let page = unsafe { bindings::erofs_helper_page_of(addr.cast()) };
+            let vec = bindings::bio_vec {
+                bv_page: page,
+                bv_len: u32::try_from(len)?,
+                bv_offset: offset as u32,
+            };
+            vecs.push(vec, GFP_KERNEL)?;
+            at = at.saturating_add(len);
+        }
+        Ok(vecs)
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

@@ -8,7 +8,7 @@ use crate::bindings;
 use crate::vfs::{
     file,
     inode::Inode,
-    page_cache::Mapping,
+    page_cache::Pages,
     PAGE_SHIFT,
     PAGE_SIZE, //
 };
@@ -48,17 +48,18 @@ impl DirEmitter<'_> {
         }
     }
 
-    /// Starts reading `mapping` from byte `pos` on, `len` bytes, on behalf of this reader.
-    pub(crate) fn read_ahead(&mut self, mapping: &Mapping, pos: u64, len: u64) {
+    /// Starts reading `pages` from byte `pos` on, `len` bytes, on behalf of this reader.
+    pub(crate) fn read_ahead(&mut self, pages: Pages<'_>, pos: u64, len: u64) {
         let first = pos >> PAGE_SHIFT;
-        let pages = pos
+        let count = pos
             .saturating_add(len)
             .div_ceil(PAGE_SIZE as u64)
             .saturating_sub(first);
         // A single page is read when it is needed.
-        if let (Ok(first), Ok(pages @ 2..)) = (usize::try_from(first), usize::try_from(pages)) {
-            // SAFETY: The file is open and its position locked, so its readahead state is ours.
-            unsafe { bindings::erofs_helper_read_ahead(mapping.as_raw(), self.file, first, pages) };
+        if let (Ok(first), Ok(count @ 2..)) = (usize::try_from(first), usize::try_from(count)) {
+            let (mapping, of) = pages.as_raw();
+            // SAFETY: The directory is open and its position locked, so its readahead state is ours.
+            unsafe { bindings::erofs_helper_read_ahead(mapping, of, self.file, first, count) };
         }
     }
 

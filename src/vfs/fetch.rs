@@ -6,9 +6,12 @@
 
 use crate::bindings;
 use crate::vfs::{
+    backing::BackingFile,
     bio,
     block::BlockDevice,
     buffer::Buffer,
+    file_read,
+    store::Store,
     work, //
 };
 use core::{
@@ -31,14 +34,16 @@ use kernel::{
     types::Opaque, //
 };
 
-/// Bytes of a device.
+/// Stored bytes.
 pub(crate) struct Span {
     /// Where they are.
-    pub(crate) device: BlockDevice,
-    /// The byte address there, a multiple of the device's blocks.
+    pub(crate) store: Store,
+    /// The byte address there, a multiple of a device's blocks.
     pub(crate) addr: u64,
     /// Where they go; as many bytes are read.
     pub(crate) bytes: Buffer,
+    /// How many of them must be there. Devices have all of them.
+    pub(crate) need: usize,
 }
 
 /// Spans that are read together.
@@ -109,26 +114,53 @@ impl Fetch {
 
     /// Starts all reads for `owner`, whose fetch this is.
     fn submit<T: Fetching>(&self, owner: *const T) {
-        /// The most that a bio reads: as many pages as fit into one, wherever they lie.
-        const MOST: usize = 512 << 10;
         // SAFETY: Nothing runs yet.
         unsafe { *self.owner.get() = owner.cast() };
         for span in &self.spans {
-            let mut at = 0;
-            while at < span.bytes.len() {
-                let len = span.bytes.len().saturating_sub(at).min(MOST);
-                self.running.inc();
-                let from = bio::Range {
-                    device: span.device,
-                    addr: span.addr.saturating_add(at as u64),
-                    len,
-                };
-                // SAFETY: `at` is below the length.
-                let to = unsafe { span.bytes.as_ptr().add(at) };
-                // SAFETY: The range is in the buffer, which stays until all reads have ended, as `owner` does.
-                unsafe { bio::read(&from, to, self.ahead, owner.cast_mut().cast(), ended::<T>) };
-                at = at.saturating_add(len);
+            match span.store {
+                Store::Block(device) => self.submit_bios(span, device, owner),
+                Store::File(file) => self.submit_read(span, file, owner),
             }
+        }
+    }
+
+    fn submit_bios<T: Fetching>(&self, span: &Span, device: BlockDevice, owner: *const T) {
+        /// The most that a bio reads: as many pages as fit into one, wherever they lie.
+        const MOST: usize = 512 << 10;
+        let mut at = 0;
+        while at < span.bytes.len() {
+            let len = span.bytes.len().saturating_sub(at).min(MOST);
+            self.running.inc();
+            let from = bio::Range {
+                device,
+                addr: span.addr.saturating_add(at as u64),
+                len,
+            };
+            // SAFETY: `at` is below the length.
+            let to = unsafe { span.bytes.as_ptr().add(at) };
+            // SAFETY: The range is in the buffer, which stays until all reads have ended, as `owner` does.
+            unsafe { bio::read(&from, to, self.ahead, owner.cast_mut().cast(), ended::<T>) };
+            at = at.saturating_add(len);
+        }
+    }
+
+    fn submit_read<T: Fetching>(&self, span: &Span, file: BackingFile, owner: *const T) {
+        self.running.inc();
+        // From here on the target ends the read, also by being dropped.
+        let mut target = Target {
+            vecs: KVec::new(),
+            owner: Some(owner),
+        };
+        if let Ok(vecs) = span.bytes.vecs() {
+            target.vecs = vecs;
+            let run = file_read::Run {
+                file,
+                addr: span.addr,
+                len: span.bytes.len(),
+                least: span.need,
+            };
+            // Without memory for it the target is told.
+            let _ = file_read::read(run, target);
         }
     }
 
@@ -166,6 +198,36 @@ pub(crate) fn wait<T: Fetching>(owner: &Arc<T>) {
     }
 }
 
+/// What a read from a file fills.
+struct Target<T: Fetching> {
+    vecs: KVec<bindings::bio_vec>,
+    /// Until it is told.
+    owner: Option<*const T>,
+}
+
+// SAFETY: The owner is `Sync`, and stays until it is told.
+unsafe impl<T: Fetching> Send for Target<T> {}
+
+// SAFETY: The vectors are those of a buffer that the owner keeps until all reads have ended.
+unsafe impl<T: Fetching> file_read::Target for Target<T> {
+    fn vecs(&self) -> &[bindings::bio_vec] {
+        &self.vecs
+    }
+
+    fn finish(&mut self, ok: bool) {
+        if let Some(owner) = self.owner.take() {
+            // SAFETY: `submit_read` has counted this read.
+            unsafe { arrived(owner, ok) };
+        }
+    }
+}
+
+impl<T: Fetching> Drop for Target<T> {
+    fn drop(&mut self) {
+        file_read::Target::finish(self, false);
+    }
+}
+
 /// Called by `bio_endio()` when a read has ended, in any context.
 ///
 /// # Safety
@@ -174,8 +236,18 @@ pub(crate) fn wait<T: Fetching>(owner: &Arc<T>) {
 unsafe extern "C" fn ended<T: Fetching>(bio: *mut bindings::bio) {
     // SAFETY: By the contract; the block layer gives the bio back.
     let (owner, ok) = unsafe { bio::take_result(bio) };
+    // SAFETY: By the contract.
+    unsafe { arrived(owner.cast::<T>().cast_const(), ok) };
+}
+
+/// Ends a read of `owner`'s, in any context.
+///
+/// # Safety
+///
+/// `owner` must have started its fetch, and the read be one that it has counted.
+unsafe fn arrived<T: Fetching>(owner: *const T, ok: bool) {
     // SAFETY: The owner stays until the last read has ended, as `start` and `wait` see to.
-    let fetch = unsafe { &*owner.cast::<T>().cast_const() }.fetch();
+    let fetch = unsafe { &*owner }.fetch();
     if !ok {
         fetch.failed.store(true, Relaxed);
     }
@@ -195,7 +267,7 @@ unsafe extern "C" fn ended<T: Fetching>(bio: *mut bindings::bio) {
 ///
 /// # Safety
 ///
-/// `work` must be one that `ended::<T>` has queued.
+/// `work` must be one that `arrived::<T>` has queued.
 unsafe extern "C" fn go_on<T: Fetching>(work: *mut bindings::work_struct) {
     // SAFETY: The work is a field of a fetch.
     let fetch = unsafe { work.byte_sub(offset_of!(Fetch, work)) }.cast::<Fetch>();

@@ -73,7 +73,7 @@ fn encoded(
         if next <= pos {
             return Err(EFSCORRUPTED);
         }
-        if let Place::Encoded(place) = extent.place {
+        if let Place::Gathered(place) = extent.place {
             let mut flags = bindings::FIEMAP_EXTENT_ENCODED;
             if place.is_none() {
                 flags |= bindings::FIEMAP_EXTENT_UNKNOWN;

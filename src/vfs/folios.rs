@@ -20,12 +20,48 @@ use kernel::{
     sync::Arc, //
 };
 
-/// A part of a locked folio.
+/// A part of a locked folio, in the form that reads take: the page is the folio's first one.
+#[repr(transparent)]
 #[derive(Clone, Copy)]
-struct Part {
-    folio: NonNull<bindings::folio>,
-    offset: usize,
-    len: usize,
+struct Part(bindings::bio_vec);
+
+impl Part {
+    /// `None`: such a large folio does not exist.
+    fn new(folio: NonNull<bindings::folio>, offset: usize, len: usize) -> Option<Self> {
+        Some(Self(bindings::bio_vec {
+            bv_page: folio.as_ptr().cast(),
+            bv_len: len.try_into().ok()?,
+            bv_offset: offset.try_into().ok()?,
+        }))
+    }
+
+    fn folio(&self) -> *mut bindings::folio {
+        self.0.bv_page.cast()
+    }
+
+    fn offset(&self) -> usize {
+        self.0.bv_offset as usize
+    }
+
+    fn len(&self) -> usize {
+        self.0.bv_len as usize
+    }
+
+    /// The address of its bytes.
+    fn addr(&self) -> *mut u8 {
+        // SAFETY: The folio is locked, so it stays; there is no high memory.
+        let start = unsafe { bindings::erofs_helper_folio_address(self.folio()) };
+        // SAFETY: The offset is in the folio.
+        unsafe { start.cast::<u8>().add(self.offset()) }
+    }
+
+    fn finish(self, error: Option<Error>) {
+        let errno = error.map_or(0, Error::to_errno);
+        // SAFETY: By the invariant of `FolioRun`, which is given up for this part.
+        unsafe {
+            bindings::iomap_finish_folio_read(self.folio(), self.offset(), self.len(), errno)
+        };
+    }
 }
 
 /// Parts of folios that together are a run of a file's bytes, waiting to be filled.
@@ -67,8 +103,9 @@ impl FolioRun {
         offset: usize,
         len: usize,
     ) -> Result {
+        let part = Part::new(folio, offset, len).ok_or(EIO)?;
         // INVARIANT: By the contract.
-        self.parts.push(Part { folio, offset, len }, GFP_KERNEL)?;
+        self.parts.push(part, GFP_KERNEL)?;
         self.end = self.end.saturating_add(len as u64);
         Ok(())
     }
@@ -83,32 +120,94 @@ impl FolioRun {
         self.end
     }
 
+    /// Its memory, part by part.
+    pub(super) fn vecs(&self) -> &[bindings::bio_vec] {
+        let parts = self.parts.as_slice();
+        // SAFETY: `Part` is transparent.
+        unsafe { core::slice::from_raw_parts(parts.as_ptr().cast(), parts.len()) }
+    }
+
+    /// Keeps what is before `pos`, a multiple of the file's blocks, and gives back the rest, if there is one.
+    pub(crate) fn split(&mut self, pos: u64) -> Result<Option<Self>> {
+        if pos >= self.end {
+            return Ok(None);
+        }
+        let mut rest = Self::new(pos, self.parts.len())?;
+        let mut kept = 0;
+        let mut at = self.pos;
+        for part in self.parts.iter_mut() {
+            let behind = at.saturating_add(part.len() as u64);
+            let here = pos.saturating_sub(at).min(part.len() as u64);
+            if here == part.len() as u64 {
+                kept += 1;
+            } else {
+                let part_there = Part(bindings::bio_vec {
+                    bv_len: part.0.bv_len.saturating_sub(here as u32),
+                    bv_offset: part.0.bv_offset.saturating_add(here as u32),
+                    ..part.0
+                });
+                // INVARIANT: The bytes are one run's at a time: they are cut off here ...
+                rest.parts
+                    .push_within_capacity(part_there)
+                    .map_err(|_| EIO)?;
+                part.0.bv_len = here as u32;
+                kept += usize::from(here > 0);
+            }
+            at = behind;
+        }
+        // ... or here.
+        self.parts.truncate(kept);
+        rest.end = self.end;
+        self.end = pos;
+        Ok(Some(rest))
+    }
+
+    /// Writes all parts by `write`, which gets a position and the bytes there, and ends the read of those.
+    pub(crate) fn fill(mut self, mut write: impl FnMut(u64, &mut [u8]) -> Result) -> Result {
+        let mut pos = self.pos;
+        let mut result = Ok(());
+        for part in self.parts.drain_all() {
+            // SAFETY: By the invariant of `FolioRun` the bytes are ours; any byte is a `u8`.
+            let bytes = unsafe { core::slice::from_raw_parts_mut(part.addr(), part.len()) };
+            let done = write(pos, bytes);
+            pos = pos.saturating_add(part.len() as u64);
+            part.finish(done.err());
+            result = result.and(done);
+        }
+        result
+    }
+
+    /// Writes zeros from position `pos` on.
+    pub(super) fn zero_from(&mut self, pos: u64) {
+        let mut end = self.end;
+        for part in self.parts.iter().rev() {
+            let start = end.saturating_sub(part.len() as u64);
+            if end <= pos {
+                return;
+            }
+            let skip = pos.saturating_sub(start) as usize;
+            // SAFETY: `skip` is below the part's length, as `pos` is below its end.
+            let from = unsafe { part.addr().add(skip) };
+            // SAFETY: The rest of the part, which is ours by the invariant of `FolioRun`.
+            unsafe { from.write_bytes(0, part.len().saturating_sub(skip)) };
+            end = start;
+        }
+    }
+
     /// Ends the read of all parts. `failed` tells for a range of positions whether its bytes could not be had.
-    fn finish(mut self, failed: impl Fn(u64, u64) -> Option<Error>) {
+    pub(super) fn finish(&mut self, failed: impl Fn(u64, u64) -> Option<Error>) {
         let mut pos = self.pos;
         for part in self.parts.drain_all() {
-            let end = pos.saturating_add(part.len as u64);
+            let end = pos.saturating_add(part.len() as u64);
             part.finish(failed(pos, end));
             pos = end;
         }
     }
 }
 
-impl Part {
-    fn finish(self, error: Option<Error>) {
-        let errno = error.map_or(0, Error::to_errno);
-        // SAFETY: By the invariant of `FolioRun`, which is given up for this part.
-        unsafe {
-            bindings::iomap_finish_folio_read(self.folio.as_ptr(), self.offset, self.len, errno)
-        };
-    }
-}
-
 impl Drop for FolioRun {
     fn drop(&mut self) {
-        for part in self.parts.drain_all() {
-            part.finish(Some(EIO));
-        }
+        self.finish(|_, _| Some(EIO));
     }
 }
 
@@ -181,12 +280,7 @@ impl Output {
         }
         let len = usize::try_from(run.end.saturating_sub(run.pos))?.saturating_add(beyond);
         let (base, memory) = match *run.parts.as_slice() {
-            [part] if beyond == 0 => {
-                // SAFETY: The folio is locked, so it stays; there is no high memory.
-                let folio = unsafe { bindings::erofs_helper_folio_address(part.folio.as_ptr()) };
-                // SAFETY: The part is in the folio.
-                (unsafe { folio.byte_add(part.offset) }, Memory::Folio)
-            }
+            [part] if beyond == 0 => (part.addr().cast(), Memory::Folio),
             _ => run.map(beyond)?,
         };
         // INVARIANT: The parts are ours to write by the invariant of `FolioRun`, and follow each other.
@@ -219,7 +313,7 @@ impl Output {
         let mut this = Arc::into_unique_or_drop(self)?;
         let run = this.run.take();
         let memory = core::mem::replace(&mut this.memory, Memory::Folio);
-        if let Some(run) = run {
+        if let Some(mut run) = run {
             drop(memory);
             run.finish(failed);
             return None;
@@ -240,16 +334,16 @@ impl FolioRun {
         let total = last.saturating_add(beyond).div_ceil(PAGE_SIZE);
         let mut pages: KVVec<*mut bindings::page> = KVVec::with_capacity(total, GFP_KERNEL)?;
         for part in &self.parts {
-            let first = part.offset >> PAGE_SHIFT;
-            let behind = part.offset.saturating_add(part.len).div_ceil(PAGE_SIZE);
+            let first = part.offset() >> PAGE_SHIFT;
+            let behind = part.offset().saturating_add(part.len()).div_ceil(PAGE_SIZE);
             // A page that the part before ends in is there already.
             let skip = match pages.is_empty() {
                 true => first,
-                false => part.offset.div_ceil(PAGE_SIZE),
+                false => part.offset().div_ceil(PAGE_SIZE),
             };
             for n in skip..behind {
                 // SAFETY: The folio is live, and holds the part.
-                let page = unsafe { bindings::erofs_helper_folio_page(part.folio.as_ptr(), n) };
+                let page = unsafe { bindings::erofs_helper_folio_page(part.folio(), n) };
                 pages.push(page, GFP_KERNEL)?;
             }
         }

@@ -180,26 +180,26 @@ where
         unsafe { (*self.as_raw()).i_op = ops };
     }
 
-    /// Makes it a regular file. `opened`: [`file::FileOps::open`] is to be called. `encoded`: its data has to be decoded.
-    pub(crate) fn set_regular(&mut self, opened: bool, encoded: bool) {
+    /// Makes it a regular file. `opened`: [`file::FileOps::open`] is to be called. `gathered`: no bio brings its data.
+    pub(crate) fn set_regular(&mut self, opened: bool, gathered: bool) {
         self.set_ops(Table::<T>::FILE);
         self.set_file_ops(match opened {
             true => file::Table::<T>::OPENED,
             false => file::Table::<T>::OPS,
         });
-        self.set_own_pages(encoded);
+        self.set_own_pages(gathered);
     }
 
     /// Makes it a directory.
-    pub(crate) fn set_directory(&mut self, encoded: bool) {
+    pub(crate) fn set_directory(&mut self, gathered: bool) {
         self.set_ops(Table::<T>::DIR);
         self.set_file_ops(dir::Table::<T>::OPS);
         self.set_lowmem();
-        self.set_own_pages(encoded);
+        self.set_own_pages(gathered);
     }
 
     /// Makes it a symlink: with the target at hand, or with one to be read from its pages.
-    pub(crate) fn set_symlink(&mut self, target: Option<&[u8]>, encoded: bool) -> Result {
+    pub(crate) fn set_symlink(&mut self, target: Option<&[u8]>, gathered: bool) -> Result {
         match target {
             Some(target) => {
                 self.set_link(target)?;
@@ -208,7 +208,7 @@ where
             None => {
                 self.set_ops(Table::<T>::SYMLINK);
                 self.set_lowmem();
-                self.set_own_pages(encoded);
+                self.set_own_pages(gathered);
             }
         }
         Ok(())
@@ -220,9 +220,9 @@ where
         self.set_special(major, minor);
     }
 
-    fn set_own_pages(&mut self, encoded: bool) {
-        self.set_pages(match encoded {
-            true => address_space::Table::<T>::OWN_ENCODED,
+    fn set_own_pages(&mut self, gathered: bool) {
+        self.set_pages(match gathered {
+            true => address_space::Table::<T>::OWN_GATHERED,
             false => address_space::Table::<T>::OWN,
         });
     }

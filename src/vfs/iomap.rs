@@ -3,7 +3,7 @@
 //! Telling iomap where the bytes of a file are.
 //!
 //! Data that is stored as it is goes iomap -> bio -> folio and never through Rust; this module answers the one question
-//! in between. Of data that has to be decoded iomap keeps the folios' state only: they are gathered, and filled by
+//! in between. Of data that no bio can bring iomap keeps the folios' state only: they are gathered, and filled by
 //! whoever knows how.
 //!
 //! C header: [`include/linux/iomap.h`](srctree/include/linux/iomap.h)
@@ -41,11 +41,11 @@ pub(crate) enum Place {
     Hole,
     /// On a device, at a byte address.
     Device(BlockDevice, u64),
-    /// Among the metadata, at a byte address of the device; with the page that holds them, and their offset in
-    /// it, if they were asked for.
-    Inline(BlockDevice, u64, Option<(HeldPage, usize)>),
-    /// In what has to be decoded; for reports, at this byte address, or among other bytes.
-    Encoded(Option<u64>),
+    /// Among the metadata, at a byte address of the device or [`NOWHERE`] on it; with the page that holds them, and their
+    /// offset in it, if they were asked for.
+    Inline(u64, Option<(HeldPage, usize)>),
+    /// Where whoever fills the gathered folios knows; for reports, at this byte address, or among other bytes.
+    Gathered(Option<u64>),
 }
 
 /// A run of a file's bytes that are stored together.
@@ -95,13 +95,17 @@ pub(crate) trait Extents {
     /// Keeps the devices of the extents usable until the I/O is done.
     fn begin_io(&self) -> Running;
 
-    /// Whether the bytes have to be decoded. They are one [`Place::Encoded`] then, for reading.
+    /// Whether the bytes have to be decoded.
     fn encoded(&self) -> bool;
 
-    /// Fills the folios of an encoded file: now ([`Purpose::Read`]), or some time.
-    fn decode(&self, run: FolioRun, purpose: Purpose) -> Result;
+    /// Whether no bio can bring the bytes: they have to be decoded, or lie in a backing file. They are one
+    /// [`Place::Gathered`] then, for reading.
+    fn gathered(&self) -> bool;
 
-    /// What to read ahead of an encoded file so that nothing is decoded in part, if `range` is asked for: that, and
+    /// Fills the folios of such a file: now ([`Purpose::Read`]), or some time.
+    fn fill(&self, run: FolioRun, purpose: Purpose) -> Result;
+
+    /// What to read ahead of such a file so that nothing is decoded in part, if `range` is asked for: that, and
     /// maybe more on both sides.
     fn whole(&self, range: Range<u64>, purpose: Purpose) -> Range<u64>;
 }
@@ -121,11 +125,11 @@ pub(super) struct Iteration<'a, E> {
     purpose: Purpose,
     /// The page of the inline extent that iomap is copying from.
     page: Option<HeldPage>,
-    /// The folios that were gathered, if the file is encoded.
+    /// The folios that were gathered.
     run: Option<FolioRun>,
     /// How many of them there may be.
     folios: usize,
-    /// What mapping or decoding failed with; iomap itself only leaves the folio not up to date.
+    /// What mapping or filling failed with; iomap itself only leaves the folio not up to date.
     error: Option<Error>,
 }
 
@@ -143,9 +147,9 @@ impl<'a, E: Extents> Iteration<'a, E> {
     }
 
     /// Fills what was gathered.
-    fn decode(&mut self) {
+    fn fill(&mut self) {
         if let Some(run) = self.run.take() {
-            if let Err(e) = self.source.decode(run, self.purpose) {
+            if let Err(e) = self.source.fill(run, self.purpose) {
                 self.error = Some(e);
             }
         }
@@ -188,14 +192,13 @@ fn fill<E: Extents>(
             map.addr = addr;
             Ok(None)
         }
-        Place::Encoded(addr) => {
+        Place::Gathered(addr) => {
             map.type_ = bindings::EROFS_C_IOMAP_MAPPED as u16;
             map.addr = addr.unwrap_or(0);
             Ok(None)
         }
-        Place::Inline(device, addr, bytes) => {
+        Place::Inline(addr, bytes) => {
             map.type_ = bindings::EROFS_C_IOMAP_INLINE as u16;
-            map.bdev = device.as_raw();
             map.addr = addr;
             let Some((page, offset)) = bytes else {
                 return Ok(None);
@@ -217,10 +220,10 @@ impl<E: Extents> ReadTable<E> {
 
     /// How the bytes of `source` are brought.
     pub(super) fn read_ops(source: &E) -> bindings::iomap_read_ops {
-        match source.encoded() {
+        match source.gathered() {
             true => bindings::iomap_read_ops {
                 read_folio_range: Some(Self::gather),
-                submit_read: Some(Self::decode),
+                submit_read: Some(Self::fill),
                 ..pin_init::zeroed()
             },
             false => bindings::iomap_read_ops {
@@ -286,7 +289,7 @@ impl<E: Extents> ReadTable<E> {
         unsafe { bio::submit_read(iter, ctx, state.source.begin_io()) };
     }
 
-    /// Called by iomap's buffered read for each part of a folio that an encoded file is to fill.
+    /// Called by iomap's buffered read for each part of a folio that is not left to bios.
     ///
     /// # Safety
     ///
@@ -309,7 +312,7 @@ impl<E: Extents> ReadTable<E> {
             let offset = usize::try_from(pos.checked_sub(start).ok_or(EIO)?)?;
             // What is up to date already leaves a gap.
             if state.run.as_ref().is_some_and(|run| run.end() != pos) {
-                state.decode();
+                state.fill();
             }
             let run = match &mut state.run {
                 Some(run) => run,
@@ -329,7 +332,7 @@ impl<E: Extents> ReadTable<E> {
     /// # Safety
     ///
     /// The arguments must be those of `iomap_read_ops.submit_read`, in an iteration that this table was made for.
-    unsafe extern "C" fn decode(
+    unsafe extern "C" fn fill(
         iter: *const bindings::iomap_iter,
         ctx: *mut bindings::iomap_read_folio_ctx,
     ) {
@@ -337,7 +340,7 @@ impl<E: Extents> ReadTable<E> {
         let state = unsafe { &mut *(*iter).private.cast::<Iteration<'_, E>>() };
         // SAFETY: As in `gather`.
         unsafe { (*ctx).read_ctx = core::ptr::null_mut() };
-        state.decode();
+        state.fill();
     }
 }
 

@@ -8,8 +8,11 @@
 //! C headers: [`include/linux/fs_context.h`](srctree/include/linux/fs_context.h),
 //! [`include/linux/fs_parser.h`](srctree/include/linux/fs_parser.h)
 
+mod source;
+
 use crate::bindings;
 use crate::vfs::{
+    backing::OpenFile,
     export::{
         self,
         ExportOps, //
@@ -57,18 +60,16 @@ pub(crate) enum Param<'a> {
     CacheStrategy(u32),
     /// `dax` or `dax=`: always or never.
     Dax(bool),
-    /// `device=`.
-    Device,
+    /// `device=`; never empty.
+    Device(&'a CStr),
     /// `domain_id=`; never empty.
     DomainId(&'a [u8]),
     /// `directio` or `nodirectio`.
-    DirectIo,
+    DirectIo(bool),
     /// `fsoffset=`.
     FsOffset(u64),
     /// `inode_share`.
     InodeShare,
-    /// `source=` by a file descriptor.
-    SourceFd,
 }
 
 /// Where a mount's errors go: the kernel's log, and the mount's own, which only the new mount API has.
@@ -140,6 +141,8 @@ pub(crate) trait Mountable: FileSystem {
 /// What `s_fs_info` points to, in a context and then in the superblock.
 pub(super) struct Mount<T: Mountable> {
     options: T::Options,
+    /// The file to be mounted, if it is none on a device.
+    source: Option<OpenFile>,
     /// Written by `fill_super`, before there are inodes or callbacks that could ask.
     data: UnsafeCell<Option<T::Super>>,
 }
@@ -150,6 +153,10 @@ unsafe impl<T: Mountable> Sync for Mount<T> {}
 impl<T: Mountable> Mount<T> {
     pub(super) fn options(&self) -> &T::Options {
         &self.options
+    }
+
+    pub(super) fn source(&self) -> Option<&OpenFile> {
+        self.source.as_ref()
     }
 
     pub(super) fn data(&self) -> &T::Super {
@@ -257,6 +264,7 @@ impl<T: Mountable + SuperOps + xattr::Operations + ExportOps> Context<T> {
             let mount = KBox::new(
                 Mount::<T> {
                     options,
+                    source: None,
                     data: UnsafeCell::new(None),
                 },
                 GFP_KERNEL,
@@ -311,14 +319,19 @@ impl<T: Mountable + SuperOps + xattr::Operations + ExportOps> Context<T> {
                     // SAFETY: An enumeration's value, by the parameter table.
                     Param::Dax(unsafe { result.__bindgen_anon_1.uint_32 } == 0)
                 }
-                bindings::EROFS_OPT_DEVICE => Param::Device,
+                bindings::EROFS_OPT_DEVICE => {
+                    // SAFETY: As for `EROFS_OPT_DOMAIN_ID`.
+                    let path = unsafe { (*param).__bindgen_anon_1.string };
+                    // SAFETY: As there.
+                    Param::Device(unsafe { CStr::from_char_ptr(path) })
+                }
                 bindings::EROFS_OPT_DOMAIN_ID => {
                     // SAFETY: A string, by the parameter table.
                     let text = unsafe { (*param).__bindgen_anon_1.string };
                     // SAFETY: NUL-terminated, and ours during the call.
                     Param::DomainId(unsafe { CStr::from_char_ptr(text) }.to_bytes())
                 }
-                bindings::EROFS_OPT_DIRECTIO => Param::DirectIo,
+                bindings::EROFS_OPT_DIRECTIO => Param::DirectIo(flag),
                 bindings::EROFS_OPT_FSOFFSET => {
                     // SAFETY: A 64-bit number, by the parameter table.
                     Param::FsOffset(unsafe { result.__bindgen_anon_1.uint_64 })
@@ -339,36 +352,6 @@ impl<T: Mountable + SuperOps + xattr::Operations + ExportOps> Context<T> {
         })
     }
 
-    /// Takes the source's name out of the parameter, once.
-    ///
-    /// # Safety
-    ///
-    /// Context and parameter must be those of a `parse_param` call.
-    unsafe fn source(
-        fc: *mut bindings::fs_context,
-        param: *mut bindings::fs_parameter,
-    ) -> Result<c_int> {
-        // SAFETY: By the contract.
-        let fc = unsafe { &mut *fc };
-        // SAFETY: By the contract.
-        let param = unsafe { &mut *param };
-        if !fc.source.is_null() {
-            MountLog(fc).error(fmt!("Multiple sources"));
-            return Err(EINVAL);
-        }
-        if param.type_() != bindings::fs_value_type_fs_value_is_string {
-            // SAFETY: As in `parse_param`.
-            let mount = unsafe { &mut *fc.s_fs_info.cast::<Mount<T>>() };
-            T::parse(&mut mount.options, Param::SourceFd, &mut MountLog(fc))?;
-            return Err(EINVAL);
-        }
-        // SAFETY: A string, as just checked.
-        fc.source = unsafe { param.__bindgen_anon_1.string };
-        // The context owns it now.
-        param.__bindgen_anon_1.string = core::ptr::null_mut();
-        Ok(0)
-    }
-
     /// Called by `vfs_get_tree()`.
     ///
     /// # Safety
@@ -377,7 +360,22 @@ impl<T: Mountable + SuperOps + xattr::Operations + ExportOps> Context<T> {
     unsafe extern "C" fn get_tree(fc: *mut bindings::fs_context) -> c_int {
         from_result(|| {
             // SAFETY: The context is ours during the call.
-            to_result(unsafe { bindings::get_tree_bdev_flags(fc, Some(Self::fill_super), 0) })?;
+            if unsafe { Self::has_file(fc) }? {
+                // SAFETY: As above.
+                to_result(unsafe { bindings::get_tree_nodev(fc, Some(Self::fill_super)) })?;
+                return Ok(0);
+            }
+            let quiet = bindings::EROFS_C_GET_TREE_QUIET;
+            // SAFETY: As above.
+            let done = unsafe { bindings::get_tree_bdev_flags(fc, Some(Self::fill_super), quiet) };
+            if done == ENOTBLK.to_errno() {
+                // SAFETY: As above.
+                unsafe { Self::open_source(fc) }?;
+                // SAFETY: As above.
+                to_result(unsafe { bindings::get_tree_nodev(fc, Some(Self::fill_super)) })?;
+                return Ok(0);
+            }
+            to_result(done)?;
             // SAFETY: As above.
             let mount = unsafe { (*fc).s_fs_info }.cast::<Mount<T>>();
             if mount.is_null() {
@@ -406,11 +404,11 @@ impl<T: Mountable + SuperOps + xattr::Operations + ExportOps> Context<T> {
         })
     }
 
-    /// Called by `get_tree_bdev_flags()` for a new superblock.
+    /// Called by `get_tree_bdev_flags()` or `get_tree_nodev()` for a new superblock.
     ///
     /// # Safety
     ///
-    /// The arguments must be those that `get_tree_bdev_flags()` passes, for a context of `T`.
+    /// The arguments must be those that these pass, for a context of `T`.
     unsafe extern "C" fn fill_super(
         raw: *mut bindings::super_block,
         fc: *mut bindings::fs_context,
@@ -442,6 +440,10 @@ impl<T: Mountable + SuperOps + xattr::Operations + ExportOps> Context<T> {
             let module = unsafe { &(*registration.cast::<Registration<T>>()).data };
             // SAFETY: The context is ours during the call.
             let mut log = MountLog(unsafe { &mut *fc });
+            if let Some(file) = &mount.source {
+                // SAFETY: See above; the mount keeps the file until the superblock is killed.
+                unsafe { Self::set_up_file(sb, file) }?;
+            }
             let data = T::fill(sb, &mount.options, module, &mut log)?;
             // SAFETY: Nobody has asked yet.
             unsafe { *mount.data.get() = Some(data) };
@@ -480,15 +482,19 @@ impl<T: Mountable + SuperOps + xattr::Operations + ExportOps> Context<T> {
     ///
     /// `sb` must be a superblock of `T`, as `file_system_type.kill_sb` gets it.
     unsafe extern "C" fn kill_sb(sb: *mut bindings::super_block) {
-        // SAFETY: The superblock is locked and has no users left.
-        unsafe { bindings::kill_block_super(sb) };
         // SAFETY: The mount that `sget_fc()` took from the context.
         let mount = unsafe { (*sb).s_fs_info }.cast::<Mount<T>>();
+        // SAFETY: As above, and not changed since `fill_super`.
+        match unsafe { (*mount).source.is_some() } {
+            // SAFETY: The superblock is locked and has no users left.
+            true => unsafe { bindings::kill_anon_super(sb) },
+            // SAFETY: As above.
+            false => unsafe { bindings::kill_block_super(sb) },
+        }
         // SAFETY: Nobody uses the superblock any more.
         unsafe { (*sb).s_fs_info = core::ptr::null_mut() };
-        if !mount.is_null() {
-            // SAFETY: From `init`, and taken back once.
-            drop(unsafe { KBox::from_raw(mount) });
-        }
+        // This closes files and devices.
+        // SAFETY: From `init`, and taken back once.
+        drop(unsafe { KBox::from_raw(mount) });
     }
 }

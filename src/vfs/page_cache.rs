@@ -39,14 +39,51 @@ impl Mapping {
     pub(super) fn as_raw(&self) -> *mut bindings::address_space {
         self.0.get()
     }
+}
+
+/// A page cache, and on whose behalf it is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Pages<'a> {
+    mapping: &'a Mapping,
+    /// The open file that it belongs to, if any: filesystems may want to know it.
+    file: *mut bindings::file,
+}
+
+impl<'a> From<&'a Mapping> for Pages<'a> {
+    #[inline]
+    fn from(mapping: &'a Mapping) -> Self {
+        Self {
+            mapping,
+            file: null_mut(),
+        }
+    }
+}
+
+impl<'a> Pages<'a> {
+    /// # Safety
+    ///
+    /// `file` must be open for `'a`, with `mapping` as its pages.
+    pub(super) unsafe fn of_file(mapping: &'a Mapping, file: *mut bindings::file) -> Self {
+        Self { mapping, file }
+    }
+
+    pub(super) fn as_raw(self) -> (*mut bindings::address_space, *mut bindings::file) {
+        (self.mapping.as_raw(), self.file)
+    }
 
     /// Reads page `index`, waiting for I/O.
     #[inline]
-    fn page(&self, index: u64) -> Result<HeldPage> {
+    fn page(self, index: u64) -> Result<HeldPage> {
         let mut folio = null_mut();
-        // SAFETY: `self` is live; `folio` is ours.
-        let addr =
-            unsafe { bindings::erofs_helper_read_page(self.0.get(), index as usize, &mut folio) };
+        // SAFETY: The mapping is live, and the file open; `folio` is ours.
+        let addr = unsafe {
+            bindings::erofs_helper_read_page(
+                self.mapping.as_raw(),
+                self.file,
+                index as usize,
+                &mut folio,
+            )
+        };
         match (NonNull::new(folio), NonNull::new(addr.cast())) {
             // INVARIANT: The folio contains the page, and the helper took a reference on it.
             (Some(folio), Some(addr)) => Ok(HeldPage { folio, addr }),
@@ -60,7 +97,7 @@ impl Mapping {
     ///
     /// `EIO` if they do not, else what reading the page gave.
     #[inline]
-    pub(crate) fn view(&self, pos: u64, len: u32) -> Result<View> {
+    pub(crate) fn view(self, pos: u64, len: u32) -> Result<View> {
         let offset = pos as usize % PAGE_SIZE;
         if len as usize > PAGE_SIZE - offset {
             return Err(EIO);
@@ -138,7 +175,7 @@ impl HeldPage {
 
 impl Drop for HeldPage {
     fn drop(&mut self) {
-        // SAFETY: Gives up the reference that `Mapping::page` took.
+        // SAFETY: Gives up the reference that `Pages::page` took.
         unsafe { bindings::erofs_helper_folio_put(self.folio.as_ptr()) };
     }
 }
@@ -192,7 +229,7 @@ impl View {
 
 /// A run of bytes of a mapping, read at positions of the caller's choice, with the last page kept at hand.
 pub(crate) struct Window<'a> {
-    mapping: &'a Mapping,
+    pages: Pages<'a>,
     /// Where the run lies in the mapping.
     base: u64,
     /// Its length.
@@ -206,9 +243,9 @@ pub(crate) struct Window<'a> {
 impl<'a> Window<'a> {
     /// The `len` bytes from `base` of the mapping on.
     #[inline]
-    pub(crate) fn new(mapping: &'a Mapping, base: u64, len: u64) -> Self {
+    pub(crate) fn new(pages: Pages<'a>, base: u64, len: u64) -> Self {
         Self {
-            mapping,
+            pages,
             base,
             len,
             view: None,
@@ -276,7 +313,7 @@ impl<'a> Window<'a> {
         let behind = left.min(SIZE - at % SIZE);
         self.view = None;
         self.start = pos - before;
-        self.view = Some(self.mapping.view(at - before, (before + behind) as u32)?);
+        self.view = Some(self.pages.view(at - before, (before + behind) as u32)?);
         Ok(behind)
     }
 }

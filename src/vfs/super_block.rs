@@ -7,7 +7,11 @@
 
 use crate::bindings;
 use crate::vfs::{
-    block::BlockDevice,
+    backing::OpenFile,
+    block::{
+        BlockDevice,
+        ClaimedDevice, //
+    },
     inode::{
         FileSystem,
         Inode,
@@ -16,6 +20,10 @@ use crate::vfs::{
     mount::{
         Mount,
         Mountable, //
+    },
+    store::{
+        OpenStore,
+        Store, //
     }, //
 };
 use core::marker::PhantomData;
@@ -53,11 +61,11 @@ impl<T> SuperBlock<T> {
         unsafe { (*self.as_raw()).s_dev }
     }
 
-    /// The name in logs and sysfs: that of the device.
+    /// The name in logs and sysfs: that of the device, or `MAJOR:MINOR` of none.
     pub(crate) fn id(&self) -> &CStr {
         // SAFETY: `s_id` is set before the filesystem sees the superblock.
         let id = unsafe { &raw const (*self.as_raw()).s_id };
-        // SAFETY: NUL-terminated by `snprintf` in `setup_bdev_super()`; not written again.
+        // SAFETY: NUL-terminated by `snprintf` when the superblock is set up; not written again.
         unsafe { CStr::from_char_ptr(id.cast()) }
     }
 }
@@ -77,16 +85,49 @@ impl<T: Mountable> SuperBlock<T> {
         mount.options()
     }
 
-    /// The device that the filesystem lies on.
-    pub(crate) fn block_device(&self) -> BlockDevice {
+    /// The file that the filesystem lies on, if it is none on a device.
+    pub(super) fn source_file(&self) -> Option<&OpenFile> {
+        // SAFETY: As in `data`.
+        let mount = unsafe { &*(*self.as_raw()).s_fs_info.cast::<Mount<T>>() };
+        mount.source()
+    }
+
+    /// What the filesystem lies on.
+    pub(crate) fn store(&self) -> Store {
+        if let Some(file) = self.source_file() {
+            return Store::File(file.backing());
+        }
         // SAFETY: `self` is live.
         let bdev = unsafe { (*self.as_raw()).s_bdev };
         // SAFETY: `setup_bdev_super()` has opened the device; `kill_block_super()` closes it after `put_super`.
-        unsafe { BlockDevice::from_raw(bdev) }
+        Store::Block(unsafe { BlockDevice::from_raw(bdev) })
+    }
+
+    /// Opens another store of the kind that the filesystem lies on. The caller keeps it no longer than the mount.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if `path` leads to another kind, else what opening it gives.
+    pub(crate) fn open_store(&self, path: &CStr) -> Result<OpenStore> {
+        if self.source_file().is_some() {
+            return OpenFile::open(path)?.map(OpenStore::File).ok_or(EINVAL);
+        }
+        // SAFETY: By the caller; `kill_sb` drops what a mount keeps.
+        match unsafe { ClaimedDevice::open(path, self.as_raw()) } {
+            Err(e) if e == ENOTBLK => Err(EINVAL),
+            opened => opened.map(OpenStore::Block),
+        }
     }
 
     /// Sets the block size, in bytes, of the superblock and its device.
     pub(crate) fn set_block_size(&self, size: u32) -> Result {
+        if self.source_file().is_some() {
+            // SAFETY: Called while mounting only, by contract of `Mountable::fill`: nobody else uses it.
+            unsafe { (*self.as_raw()).s_blocksize = size as c_ulong };
+            // SAFETY: As above.
+            unsafe { (*self.as_raw()).s_blocksize_bits = size.trailing_zeros() as u8 };
+            return Ok(());
+        }
         let size = c_int::try_from(size)?;
         // SAFETY: Called while mounting only, by contract of `Mountable::fill`.
         match unsafe { bindings::sb_set_blocksize(self.as_raw(), size) } {
@@ -248,7 +289,7 @@ impl<T: SuperOps> Table<T> {
             out.f_files = u64::MAX;
             out.f_ffree = u64::MAX.wrapping_sub(usage.inodes);
             out.f_namelen = usage.name_len as c_long;
-            // SAFETY: The superblock has a device.
+            // SAFETY: The superblock is live.
             unsafe { bindings::erofs_helper_statfs_fsid(sb, out) };
             Ok(0)
         })

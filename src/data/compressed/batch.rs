@@ -12,6 +12,7 @@ use super::plan::{
     Window, //
 };
 use crate::data::{
+    device::BEYOND,
     file::{
         File,
         Reader, //
@@ -241,7 +242,7 @@ impl Stored {
                 let read_error = |_| format::Error::os(5, "cannot read compressed data");
                 let span = batch.fetch.bytes(*index).map_err(read_error)?;
                 let end = offset.saturating_add(*len);
-                span.get(*offset..end).ok_or(volume::BEYOND)
+                span.get(*offset..end).ok_or(BEYOND)
             }
         }
     }

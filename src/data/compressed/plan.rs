@@ -10,6 +10,7 @@ use super::{
     LARGE, //
 };
 use crate::data::{
+    device::BEYOND,
     file::{
         File,
         Reader, //
@@ -18,8 +19,7 @@ use crate::data::{
         self,
         Key,
         Recalled, //
-    },
-    volume, //
+    }, //
 };
 use crate::format::{
     self,
@@ -39,6 +39,7 @@ use crate::vfs::{
     fetch::Span,
     folios::Piece,
     iomap::Purpose,
+    store::Store,
     PAGE_SIZE, //
 };
 use kernel::{
@@ -131,10 +132,12 @@ pub(super) enum Rest {
     Whole { key: Key, pos: u64 },
 }
 
-/// A range of the device that steps need.
+/// A range of the unified space that steps need.
 struct Wanted {
     start: u64,
     end: u64,
+    /// Up to where it is needed: the rest fills a block.
+    need: u64,
 }
 
 struct Planner<'a> {
@@ -342,27 +345,26 @@ impl Planner<'_> {
             return Ok(Stored::Here(bytes));
         }
         let block = self.file.volume.sb.block;
-        let end = run
-            .addr
-            .checked_add(run.len.into())
-            .and_then(|end| end.checked_add(block.size().saturating_sub(1)))
-            .ok_or(volume::BEYOND)?;
-        let (start, end) = (
-            run.addr.saturating_sub(block.offset(run.addr)),
-            end.saturating_sub(block.offset(end)),
-        );
+        let need = run.addr.checked_add(run.len.into()).ok_or(BEYOND)?;
+        let end = need
+            .checked_add(block.size().saturating_sub(1))
+            .ok_or(BEYOND)?;
+        let (start, end) = (block.floor(run.addr), block.floor(end));
+        let volume = self.file.volume;
         let last = self.wanted.last_mut().filter(|last| {
             start >= last.start
                 && start <= last.end
                 && (end <= last.end || end.saturating_sub(last.start) <= SPAN)
+                && volume.is_one_run(last.start, start)
         });
         let start = match last {
             Some(last) => {
                 last.end = last.end.max(end);
+                last.need = last.need.max(need);
                 last.start
             }
             None => {
-                self.wanted.push(Wanted { start, end }, GFP_KERNEL)?;
+                self.wanted.push(Wanted { start, end, need }, GFP_KERNEL)?;
                 self.fetched = self.fetched.saturating_add(end.saturating_sub(start));
                 start
             }
@@ -381,20 +383,28 @@ impl Planner<'_> {
         let mut lost = None;
         for wanted in &self.wanted {
             let len = wanted.end.saturating_sub(wanted.start);
-            match volume.locate(wanted.start) {
-                Ok((addr, rest)) if len <= rest => spans.push(
-                    Span {
-                        device: volume.device(),
-                        addr,
-                        bytes: Buffer::new(usize::try_from(len)?, self.need)?,
+            let need = wanted.need.saturating_sub(wanted.start);
+            let there = volume.locate(0, wanted.start).ok();
+            let Some(there) = there.filter(|there| match there.store {
+                Store::Block(_) => len <= there.rest,
+                // Files may end anywhere.
+                Store::File(_) => need <= there.rest,
+            }) else {
+                lost = Some(spans.len());
+                break;
+            };
+            spans.push(
+                Span {
+                    store: match *there.store {
+                        Store::File(file) => Store::File(file.direct(volume.policy.direct())),
+                        store => store,
                     },
-                    GFP_KERNEL,
-                )?,
-                _ => {
-                    lost = Some(spans.len());
-                    break;
-                }
-            }
+                    addr: there.addr,
+                    bytes: Buffer::new(usize::try_from(len)?, self.need)?,
+                    need: usize::try_from(need)?,
+                },
+                GFP_KERNEL,
+            )?;
         }
         if let Some(lost) = lost {
             self.give_up(lost);
@@ -415,7 +425,7 @@ impl Planner<'_> {
                 _ => continue,
             };
             if matches!(stored, Stored::Fetched { index, .. } if *index >= lost) {
-                step.action = Action::Fail(volume::BEYOND);
+                step.action = Action::Fail(BEYOND);
             }
         }
     }
@@ -449,6 +459,6 @@ impl From<AllocError> for Refusal {
 
 impl From<core::num::TryFromIntError> for Refusal {
     fn from(_: core::num::TryFromIntError) -> Self {
-        Self::Fault(volume::BEYOND)
+        Self::Fault(BEYOND)
     }
 }

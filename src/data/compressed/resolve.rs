@@ -235,7 +235,10 @@ impl Packed {
             len,
             stored: match found.place {
                 map::Place::Hole => Stored::Hole,
-                map::Place::Device { addr, .. } => plain(addr, Space::Device),
+                map::Place::Device { device: 0, addr } => plain(addr, Space::Device),
+                map::Place::Device { .. } => {
+                    return Err(format::Error::corrupt("packed inode on an extra device"))
+                }
                 map::Place::Inline { addr } => plain(addr, Space::Inode),
             },
         })

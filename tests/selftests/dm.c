@@ -85,6 +85,32 @@ int dm_create(const char *name, const char *dev, uint64_t bad_start, uint64_t ba
 	return err;
 }
 
+int dm_verity(const char *name, const char *dev, const char *hashes, const char *root, char out[DEV_LEN])
+{
+	struct request request = {};
+	char parameters[512];
+	uint64_t bytes;
+	int fd = open(dev, O_RDONLY | O_CLOEXEC), err;
+
+	if (fd < 0 || ioctl(fd, BLKGETSIZE64, &bytes))
+		return -errno;
+	close(fd);
+	err = control(DM_DEV_CREATE, &request, name, 0);
+	if (err)
+		return err;
+	snprintf(out, DEV_LEN, "/dev/dm-%u", minor(request.head.dev));
+	memset(&request, 0, sizeof(request));
+	snprintf(parameters, sizeof(parameters), "1 %s %s 4096 4096 %llu 0 sha256 %s -", dev, hashes,
+		 (unsigned long long)bytes / 4096, root);
+	add_target(&request, 0, 0, bytes / 512, "verity", parameters);
+	err = control(DM_TABLE_LOAD, &request, name, DM_READONLY_FLAG);
+	if (!err)
+		err = dm_suspend(name, false);
+	if (err)
+		dm_remove(name);
+	return err;
+}
+
 int dm_suspend(const char *name, bool suspend)
 {
 	struct request request = {};

@@ -114,11 +114,23 @@ dump_trees() { # DRIVER
     done <"$work/matrix"
 }
 
+# The image as a file must look as it does on a device, direct I/O by its users aside.
+compare_sources() { # IMAGE OPTIONS
+    sed 's/ dio .*//' "$work/$ours-$1" >"$work/block"
+    if treedump -m "$EROFS_IMAGES/$1.img" "$2" "$work/mnt" | sed 's/ dio .*//' | cmp -s - "$work/block"; then
+        result ok "tree.$1: as a file with $2, same as on a device"
+    else
+        result "not ok" "tree.$1: as a file with $2, same as on a device"
+        umount "$work/mnt" 2>/dev/null
+    fi
+}
+
 compare_trees() {
     # All of them, or each third one on a slow kernel.
     awk -v step="${EROFS_QUICK:+3}" 'NR % (step ? step : 1) == 0' "$EROFS_IMAGES/matrix" >"$work/matrix"
     dump_trees "$ours"
     [ -z "$have_both" ] || dump_trees c
+    use_driver "$ours"
     while read -r image source; do
         if [ -n "$have_both" ]; then
             if grep -q '^/' "$work/$ours-$image" && cmp -s "$work/$ours-$image" "$work/c-$image"; then
@@ -128,6 +140,8 @@ compare_trees() {
                 result "not ok" "tree.$image: same as through the C driver"
             fi
         fi
+        compare_sources "$image" user_xattr
+        [ $((number % 4)) != 0 ] || compare_sources "$image" directio
         [ "$source" != - ] || continue
         if grep -v '^ |' "$work/$ours-$image" | cmp -s - "$EROFS_IMAGES/$source.manifest"; then
             result ok "tree.$image: same as its source"
@@ -141,8 +155,9 @@ compare_trees() {
 
 # --- Programs ---
 
-programs="mount_options mount_refused mount_defects image_stat image_files image_dirs image_xattr image_corrupt share_frames share_mmap share_lifetime
+programs="mount_options mount_defects image_stat image_files image_dirs image_xattr image_corrupt share_frames share_mmap share_lifetime
     share_ops share_inflight share_stacked share_options share_counters share_stress zread_corrupt
+    source_files source_devices source_share source_held
     zread_files zread_cache zread_memory share_encodings zread_stress zread_damage
     access_acl access_idmap access_overlay access_security access_composefs
     iface_sysfs iface_handles iface_files iface_encoded iface_trace iface_dax"
@@ -150,7 +165,7 @@ programs="mount_options mount_refused mount_defects image_stat image_files image
 # What these expect is what the C driver does.
 as_c="mount_options image_stat image_files image_dirs image_xattr image_corrupt zread_corrupt zread_files
     access_acl access_idmap access_overlay access_security access_composefs
-    iface_sysfs iface_handles iface_files iface_trace iface_dax"
+    iface_sysfs iface_handles iface_files iface_trace iface_dax source_devices"
 
 for program in $programs; do
     if wanted "$program"; then

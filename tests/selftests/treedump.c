@@ -3,7 +3,9 @@
  * Prints everything that system calls tell about a mounted tree, in one order: two drivers that agree print the same.
  * Lines that begin with " |" speak of the image, the others of the files packed into it.
  *
- * Usage: treedump FOLDER
+ * Usage: treedump [-m SOURCE OPTIONS] FOLDER
+ *
+ * With -m it mounts SOURCE there first, by mount(2): mount(8) would make a loop device of a file.
  */
 #include "util.h"
 
@@ -257,12 +259,18 @@ static void print_statfs(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "Usage: %s FOLDER\n", argv[0]);
+	bool own = argc == 5 && !strcmp(argv[1], "-m");
+
+	if (argc != 2 && !own) {
+		fprintf(stderr, "Usage: %s [-m SOURCE OPTIONS] FOLDER\n", argv[0]);
 		return 2;
 	}
-	root = argv[1];
+	root = argv[argc - 1];
+	if (own && mount_at(argv[2], root, argv[3])) {
+		perror(argv[2]);
+		return 1;
+	}
 	print_statfs();
 	dump(root, AT_FDCWD, root);
-	return 0;
+	return own ? umount_at(root) != 0 : 0;
 }

@@ -89,6 +89,47 @@ int mount_image(const char *image, const char *dir, const char *options)
 	return err;
 }
 
+int mount_file(const char *image, const char *dir, const char *options)
+{
+	return mount_at(image_path(image), dir, options);
+}
+
+int mount_devices(const char *image, int count, bool of_file, const char *dir, const char *options)
+{
+	char text[1024], name[64], dev[DEV_LEN];
+	int fds[4], err = 0, n;
+
+	snprintf(text, sizeof(text), "%s", options ? options : "user_xattr");
+	for (n = 0; n < count && !err; n++) {
+		size_t at = strlen(text);
+
+		snprintf(name, sizeof(name), "%s-%d", image, n + 1);
+		fds[n] = of_file ? open("/", O_RDONLY | O_CLOEXEC) : attach_image(name, dev);
+		if (fds[n] < 0)
+			return fds[n];
+		snprintf(text + at, sizeof(text) - at, ",device=%s", of_file ? image_path(name) : dev);
+	}
+	err = of_file ? mount_file(image, dir, text) : mount_image(image, dir, text);
+	while (n--)
+		close(fds[n]);
+	return err;
+}
+
+int copy_image(const char *image, const char *path)
+{
+	static char buf[65536];
+	int from = open(image_path(image), O_RDONLY | O_CLOEXEC);
+	int to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	ssize_t n = -1;
+
+	while (from >= 0 && to >= 0 && (n = read(from, buf, sizeof(buf))) > 0)
+		if (write(to, buf, n) != n)
+			n = -1;
+	close(from);
+	close(to);
+	return n ? -EIO : 0;
+}
+
 int umount_at(const char *dir)
 {
 	return umount2(dir, 0) ? -errno : 0;
@@ -140,6 +181,10 @@ int sb_name(const char *dir, char name[DEV_LEN])
 		return -errno;
 	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(st.st_dev), minor(st.st_dev));
 	n = readlink(path, link, sizeof(link) - 1);
+	if (n < 0 && errno == ENOENT) {
+		snprintf(name, DEV_LEN, "%u:%u", major(st.st_dev), minor(st.st_dev));
+		return 0;
+	}
 	if (n < 0)
 		return -errno;
 	link[n] = 0;
@@ -251,17 +296,21 @@ int page_frames(int fd, size_t count, uint64_t *frames, void **mapping)
 	if (pagemap < 0 || map == MAP_FAILED)
 		return -errno;
 	*mapping = (void *)map;
-	for (size_t i = 0; i < count; i++)
-		(void)map[i * PAGE];
-	if (pread(pagemap, frames, count * 8, (uintptr_t)map / PAGE * 8) != (ssize_t)count * 8)
-		err = -EIO;
-	for (size_t i = 0; i < count && !err; i++) {
-		/* Bit 63: present. Without the capability the number reads as 0. */
-		if (!(frames[i] >> 63))
-			err = -EFAULT;
-		frames[i] &= (1ULL << 55) - 1;
-		if (!frames[i] && !err)
-			err = -EPERM;
+	/* A page may be on its way to another frame. */
+	for (int tries = 0; !tries || (err == -EFAULT && tries < 5); tries++) {
+		err = 0;
+		for (size_t i = 0; i < count; i++)
+			(void)map[i * PAGE];
+		if (pread(pagemap, frames, count * 8, (uintptr_t)map / PAGE * 8) != (ssize_t)count * 8)
+			err = -EIO;
+		for (size_t i = 0; i < count && !err; i++) {
+			/* Bit 63: present. Without the capability the number reads as 0. */
+			if (!(frames[i] >> 63))
+				err = -EFAULT;
+			frames[i] &= (1ULL << 55) - 1;
+			if (!frames[i] && !err)
+				err = -EPERM;
+		}
 	}
 	close(pagemap);
 	return err;

@@ -26,6 +26,13 @@ const char *image_path(const char *image);
 int attach_image(const char *image, char dev[DEV_LEN]);
 int mount_at(const char *dev, const char *dir, const char *options);
 int mount_image(const char *image, const char *dir, const char *options);
+/* The image itself, as a file. */
+int mount_file(const char *image, const char *dir, const char *options);
+/* @options (or NULL) and a device= option for each of the @count images "IMAGE-1" and on; of_file: all of
+   them files, else loop devices. */
+int mount_devices(const char *image, int count, bool of_file, const char *dir, const char *options);
+/* A copy of the image on a writable file system: its path. */
+int copy_image(const char *image, const char *path);
 int umount_at(const char *dir);
 int remount_at(const char *dir, const char *options);
 /* Options of the superblock on @dir as /proc/self/mountinfo shows them, or NULL. */
@@ -39,6 +46,8 @@ long device_reads(const char *dev);
 
 /* Device mapper: a linear copy of @dev whose I/O can be held up, and fail in a range of sectors. */
 int dm_create(const char *name, const char *dev, uint64_t bad_start, uint64_t bad_count, char out[DEV_LEN]);
+/* The device @dev, each block checked against the tree on @hashes, whose root's hash is @root. */
+int dm_verity(const char *name, const char *dev, const char *hashes, const char *root, char out[DEV_LEN]);
 int dm_suspend(const char *name, bool suspend);
 int dm_remove(const char *name);
 

@@ -368,6 +368,7 @@ static void held(void)
 	read_tree(MNT_A);
 	settle();
 	taken = before - free_memory();
+	result("taken", taken);
 	result("file-pages", file_bytes / 1024);
 	result("held", taken - file_bytes / 1024);
 }

@@ -108,8 +108,39 @@ impl<'a> File<'a> {
         })
     }
 
-    /// As [`Self::map`], as far as the device goes.
+    /// The extent that most files have, apart from an inline tail: one run of an only device.
     #[inline(always)]
+    fn in_one_run(&self, pos: u64, len: u64, purpose: Purpose) -> Option<Extent> {
+        let block = self.volume.sb.block;
+        let blocks = block.count(self.size);
+        let (start, blocks) = match self.body.layout {
+            Layout::Plain { start: Some(start) } => (start, blocks),
+            Layout::Inline { start } => (start, blocks.saturating_sub(1)),
+            _ => return None,
+        };
+        // 48 bits and 16.
+        let addr = start.checked_shl(block.get())?;
+        let (device, there, rest) = self.volume.only_device(addr)?;
+        let size = block.size().checked_mul(blocks)?;
+        if pos >= size.min(self.size) || size > rest {
+            return None;
+        }
+        let found = map::Extent {
+            pos: 0,
+            len: size,
+            place: map::Place::Device { device: 0, addr },
+        };
+        self.traced(pos, len, purpose == Purpose::Report, || Ok(found))
+            .ok()?;
+        Some(Extent {
+            pos: 0,
+            len: size,
+            place: Place::Device(device, there),
+        })
+    }
+
+    /// As [`Self::map`], as far as the device goes.
+    #[inline(never)]
     fn find(&self, pos: u64, len: u64, purpose: Purpose) -> format::Result<Extent> {
         let volume = self.volume;
         let found = self.map(pos, len, purpose)?;
@@ -202,6 +233,9 @@ impl<'a> File<'a> {
 impl Extents for Reader<'_> {
     fn extent(&self, pos: u64, len: u64, purpose: Purpose) -> Result<Extent> {
         let file = &self.file;
+        if let Some(extent) = file.in_one_run(pos, len, purpose) {
+            return Ok(extent);
+        }
         if purpose != Purpose::Report && file.is_gathered() {
             return Ok(file.whole_file());
         }

@@ -21,6 +21,7 @@ use crate::format::{
     superblock::Superblock, //
 };
 use crate::vfs::{
+    block::BlockDevice,
     dax::Memory,
     inflight::{
         Inflight,
@@ -150,6 +151,18 @@ impl Volume {
         match self.extra.is_empty() && id == 0 {
             true => self.primary.at(addr),
             false => device::locate(&self.primary, &self.extra, id, addr),
+        }
+    }
+
+    /// The device, the byte there, and how many follow, of byte `addr` of an image that has one block device only.
+    #[inline(always)]
+    pub(super) fn only_device(&self, addr: u64) -> Option<(BlockDevice, u64, u64)> {
+        match (self.primary.store(), self.extra.is_empty()) {
+            (Store::Block(device), true) => {
+                let there = self.primary.at(addr).ok()?;
+                Some((*device, there.addr, there.rest))
+            }
+            _ => None,
         }
     }
 

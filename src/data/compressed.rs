@@ -13,6 +13,7 @@ use super::file::{
     File,
     Reader, //
 };
+use crate::format::compress::Algorithm;
 use crate::vfs::{
     folios::{
         FolioRun,
@@ -65,20 +66,20 @@ pub(super) fn whole(reader: &Reader<'_>, range: Range<u64>, purpose: Purpose) ->
     let Ok(resolver) = Resolver::new(reader) else {
         return whole;
     };
-    let around = |pos| match resolver.encoded_around(pos) {
-        Ok(Some(extent)) if purpose == Purpose::ReadHere => {
-            (extent.end.saturating_sub(extent.start) >= LARGE).then_some(extent)
-        }
-        Ok(extent) => extent,
-        Err(_) => None,
-    };
-    if cache.before() {
-        if let Some(first) = around(range.start) {
+    let around = |pos| resolver.encoded_around(pos).ok().flatten();
+    let here = purpose == Purpose::ReadHere;
+    let large = |extent: &Range<u64>| extent.end.saturating_sub(extent.start) >= LARGE;
+    if let (true, Some((first, algorithm))) = (cache.before(), around(range.start)) {
+        // What comes before is decoded anyway; with LZ4 in less time than it takes to find pages for it.
+        if !here || algorithm != Algorithm::Lz4 || large(&first) {
             whole.start = (first.start.saturating_add(MASK) & !MASK).min(range.start);
         }
     }
     let last = range.end.min(file.size).saturating_sub(1);
-    if let (true, Some(last)) = (cache.behind(), around(last)) {
+    if let (true, Some((last, _))) = (cache.behind(), around(last)) {
+        if here && !large(&last) {
+            return whole;
+        }
         // The page that it shares with the next extent is left to that, unless the file ends there.
         let end = match last.end < file.size {
             true => last.end & !MASK,

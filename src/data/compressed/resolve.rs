@@ -13,6 +13,7 @@ use crate::data::{
 use crate::format::{
     self,
     compress::{
+        Algorithm,
         Extent,
         Index,
         Run,
@@ -190,11 +191,14 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// The bytes of the file that are encoded together with byte `pos`; `None` if that is not encoded.
-    pub(super) fn encoded_around(&self, pos: u64) -> format::Result<Option<Range<u64>>> {
+    /// The bytes of the file that are encoded together with byte `pos`, and how; `None` if that is not encoded.
+    pub(super) fn encoded_around(
+        &self,
+        pos: u64,
+    ) -> format::Result<Option<(Range<u64>, Algorithm)>> {
         let found = self.find(pos)?;
         Ok(match found.extent.stored {
-            Stored::Encoded { .. } => Some(found.start..found.end),
+            Stored::Encoded { algorithm, .. } => Some((found.start..found.end, algorithm)),
             _ => None,
         })
     }

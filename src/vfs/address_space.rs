@@ -192,15 +192,19 @@ impl<T: Fill + SuperOps> Table<T> {
         let len = u64::from(unsafe { (*ra)._nr_pages }) << PAGE_SHIFT;
         let end = start.saturating_add(len);
         let whole = source.whole(start..end, purpose);
-        if whole.start < start || whole.end > end {
-            let (Ok(from), Ok(len)) = (
-                i64::try_from(whole.start),
-                usize::try_from(whole.end.saturating_sub(whole.start)),
-            ) else {
-                return;
-            };
-            // SAFETY: By the contract.
-            unsafe { bindings::readahead_expand(ra, from, len) };
+        let grow = |from: u64| {
+            let len = whole.end.saturating_sub(from);
+            if let (Ok(from), Ok(len)) = (i64::try_from(from), usize::try_from(len)) {
+                // SAFETY: By the contract.
+                unsafe { bindings::readahead_expand(ra, from, len) };
+            }
+        };
+        // Behind first: a page that is there before would end it.
+        if whole.end > end {
+            grow(start);
+        }
+        if whole.start < start {
+            grow(whole.start);
         }
     }
 

@@ -37,8 +37,14 @@ pub(crate) use resolve::{
     PackedContent, //
 };
 
-/// An extent with so many bytes is worth to be decoded as a whole, whoever wants some of it.
-const LARGE: u64 = 64 << 10;
+/// From how many bytes on an extent is worth to be decoded as a whole, whoever wants some of it.
+const fn large(algorithm: Algorithm) -> u64 {
+    match algorithm {
+        // Takes longest by far.
+        Algorithm::Lzma => 128 << 10,
+        _ => 64 << 10,
+    }
+}
 
 /// Fills the folios of `run`: now, or some time where nobody waits.
 pub(super) fn read(reader: &Reader<'_>, run: FolioRun, purpose: Purpose) -> Result {
@@ -68,18 +74,21 @@ pub(super) fn whole(reader: &Reader<'_>, range: Range<u64>, purpose: Purpose) ->
     };
     let around = |pos| resolver.encoded_around(pos).ok().flatten();
     let here = purpose == Purpose::ReadHere;
-    let large = |extent: &Range<u64>| extent.end.saturating_sub(extent.start) >= LARGE;
-    if let (true, Some((first, algorithm))) = (cache.before(), around(range.start)) {
+    let is_large = |(extent, algorithm): &(Range<u64>, Algorithm)| {
+        extent.end.saturating_sub(extent.start) >= large(*algorithm)
+    };
+    if let (true, Some(first)) = (cache.before(), around(range.start)) {
         // What comes before is decoded anyway; with LZ4 in less time than it takes to find pages for it.
-        if !here || algorithm != Algorithm::Lz4 || large(&first) {
-            whole.start = (first.start.saturating_add(MASK) & !MASK).min(range.start);
+        if !here || first.1 != Algorithm::Lz4 || is_large(&first) {
+            whole.start = (first.0.start.saturating_add(MASK) & !MASK).min(range.start);
         }
     }
     let last = range.end.min(file.size).saturating_sub(1);
-    if let (true, Some((last, _))) = (cache.behind(), around(last)) {
-        if here && !large(&last) {
+    if let (true, Some(last)) = (cache.behind(), around(last)) {
+        if here && !is_large(&last) {
             return whole;
         }
+        let last = last.0;
         // The page that it shares with the next extent is left to that, unless the file ends there.
         let end = match last.end < file.size {
             true => last.end & !MASK,

@@ -3,11 +3,11 @@
 //! What has to be done to fill a window of a compressed file.
 
 use super::{
+    large,
     resolve::{
         Found,
         Resolver, //
-    },
-    LARGE, //
+    }, //
 };
 use crate::data::{
     device::BEYOND,
@@ -312,8 +312,10 @@ impl Planner<'_> {
             _ => cache.behind(),
         };
         // Of a small extent nobody will want the rest if the reader does not.
-        let keep =
-            keep && (found.packed || self.window.purpose == Purpose::ReadAhead || whole >= LARGE);
+        let keep = keep
+            && (found.packed
+                || self.window.purpose == Purpose::ReadAhead
+                || whole >= large(algorithm));
         // Who waits may be here because the extent is bad, which its first bytes need not show.
         let check = self.window.purpose.is_awaited();
         if check || (keep && decode.whole <= leftovers::LARGEST) {

@@ -125,6 +125,7 @@ pub(crate) mod sb {
     pub(crate) const INCOMPAT: usize = 1104;
     pub(crate) const U1: usize = 1108;
     pub(crate) const DEVICES: usize = 1110;
+    pub(crate) const DEVICE_TABLE: usize = 1112;
     pub(crate) const DIRBLKBITS: usize = 1114;
     pub(crate) const PREFIX_COUNT: usize = 1115;
     pub(crate) const PREFIX_START: usize = 1116;

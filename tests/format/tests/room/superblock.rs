@@ -11,9 +11,11 @@ use crate::bytes::Bytes;
 use crate::bytes::EIO;
 use crate::format::compress::Algorithm;
 use crate::format::inode::Nid;
+use crate::format::superblock::DeviceSlot;
 use crate::format::superblock::Superblock;
 use crate::format::xattr::prefix_space;
 use crate::format::xattr::PrefixSpace;
+use crate::format::BlockBits;
 use crate::format::Kind;
 use crate::index::all_algorithms;
 
@@ -122,6 +124,41 @@ fn root_and_blocks_with_48_bits() {
     ] {
         let sb = of(incompat, root);
         assert_eq!((sb.root_nid, sb.blocks), (Nid(nid), blocks));
+    }
+}
+
+#[test]
+fn device_slots() {
+    for (incompat, blocks, uniaddr) in [
+        (0x08, 7, 5),
+        // The high halves count with 48 bits only.
+        (0x88, 7 | 0xa << 32, 5 | 0xb << 32),
+    ] {
+        let mut image = image();
+        image
+            .u32(sb::INCOMPAT, incompat)
+            .u16(sb::DEVICES, 2)
+            .u16(sb::DEVICE_TABLE, 3072 / 128)
+            .u32(3200 + 64, 7)
+            .u32(3200 + 68, 5)
+            .u16(3200 + 72, 0xa)
+            .u16(3200 + 74, 0xb);
+        let sb = mount(&mut image).expect("a good superblock");
+        let second = sb.device_slot(&mut image, 1);
+        assert_eq!(second, Ok(DeviceSlot { blocks, uniaddr }));
+        // Behind the end of the device.
+        assert_eq!(
+            sb.device_slot(&mut image, u16::MAX).map_err(|e| e.errno()),
+            Err(EIO)
+        );
+    }
+}
+
+#[test]
+fn starts_of_blocks() {
+    let block = BlockBits::new(12).expect("a block size");
+    for (pos, start) in [(0, 0), (4095, 0), (4096, 4096), (u64::MAX, u64::MAX - 4095)] {
+        assert_eq!(block.floor(pos), start);
     }
 }
 

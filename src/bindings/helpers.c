@@ -255,9 +255,9 @@ void erofs_helper_free_page(struct page *page)
 	__free_page(page);
 }
 
-void *erofs_helper_kvmalloc(size_t size, bool must)
+void *erofs_helper_kvmalloc(size_t size, gfp_t flags)
 {
-	return kvmalloc(size, must ? GFP_NOFS | __GFP_NOFAIL : GFP_NOFS | __GFP_NOWARN);
+	return kvmalloc(size, flags);
 }
 
 void erofs_helper_kvfree(void *addr)

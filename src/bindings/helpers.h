@@ -93,6 +93,9 @@ enum {
 	EROFS_C_TRACE_PARTIAL_REF = EROFS_TRACE_PARTIAL_REF,
 	EROFS_C_TRACE_FRAGMENT = EROFS_TRACE_FRAGMENT,
 };
+static const gfp_t EROFS_C_GFP_AT_HAND = GFP_NOWAIT | __GFP_NOWARN;
+static const gfp_t EROFS_C_GFP_OPTIONAL = GFP_NOFS | __GFP_NOWARN;
+static const gfp_t EROFS_C_GFP_MUST = GFP_NOFS | __GFP_NOFAIL;
 static const u32 EROFS_C_GETFSLABEL = FS_IOC_GETFSLABEL;
 static const s64 EROFS_C_MAX_LFS_FILESIZE = MAX_LFS_FILESIZE;
 static const u64 EROFS_C_IOMAP_NULL_ADDR = IOMAP_NULL_ADDR;
@@ -161,7 +164,7 @@ enum {
 unsigned int erofs_helper_folio_relock(struct folio *folio, struct address_space *mapping);
 struct page *erofs_helper_alloc_page(void);
 void erofs_helper_free_page(struct page *page);
-void *erofs_helper_kvmalloc(size_t size, bool must);
+void *erofs_helper_kvmalloc(size_t size, gfp_t flags);
 void erofs_helper_kvfree(void *addr);
 unsigned int erofs_helper_online_cpus(void);
 void erofs_helper_init_work(struct work_struct *work, work_func_t fn);

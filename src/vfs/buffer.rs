@@ -12,6 +12,8 @@ use kernel::prelude::*;
 /// How badly memory is needed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
+    /// It can be done without, and whoever asks must not wait for memory: reads may be what frees it.
+    AtHand,
     /// It can be done without.
     Optional,
     /// Somebody waits for the data: the allocator may use its reserves, and does not fail.
@@ -36,8 +38,13 @@ unsafe impl Sync for Buffer {}
 impl Buffer {
     /// Memory for `len` bytes, whatever they are. Aligned to blocks where `len` is a multiple of a page.
     pub(crate) fn new(len: usize, need: Need) -> Result<Self> {
-        // SAFETY: Allocates; callers may sleep.
-        let addr = unsafe { bindings::erofs_helper_kvmalloc(len.max(1), need == Need::Must) };
+        let flags = match need {
+            Need::AtHand => bindings::EROFS_C_GFP_AT_HAND,
+            Need::Optional => bindings::EROFS_C_GFP_OPTIONAL,
+            Need::Must => bindings::EROFS_C_GFP_MUST,
+        };
+        // SAFETY: Allocates; callers may sleep, or do not want to.
+        let addr = unsafe { bindings::erofs_helper_kvmalloc(len.max(1), flags) };
         // INVARIANT: Just allocated.
         Ok(Self {
             addr: NonNull::new(addr.cast()).ok_or(ENOMEM)?,

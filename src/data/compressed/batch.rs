@@ -270,7 +270,7 @@ impl Decode {
             if let Rest::Behind { key, pos, len } = self.rest {
                 let start = out.len().saturating_sub(len);
                 // Without memory it is decoded again.
-                if let Ok(mut rest) = Buffer::new(len, Need::Optional) {
+                if let Ok(mut rest) = Buffer::new(len, Need::AtHand) {
                     copy(rest.bytes_mut(), out, start)?;
                     leftovers.keep(key, pos, rest);
                 }

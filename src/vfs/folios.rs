@@ -258,7 +258,8 @@ impl Drop for OwnPage {
 ///
 /// # Invariants
 ///
-/// From `base` on, `len` bytes are writable while this lives. Those below `cut` are their [`Piece`]s' alone.
+/// From `base` on, `len` bytes are writable while this lives. Each of them is one [`Piece`]'s at the most, as there is one
+/// [`Cutter`].
 pub(crate) struct Output {
     base: NonNull<u8>,
     len: usize,

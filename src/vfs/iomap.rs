@@ -283,7 +283,7 @@ impl<E: Extents> ReadTable<E> {
         iter: *const bindings::iomap_iter,
         ctx: *mut bindings::iomap_read_folio_ctx,
     ) {
-        // SAFETY: As in `begin`; the iteration is only read.
+        // SAFETY: As in `next`; the iteration is only read.
         let state = unsafe { &*(*iter).private.cast::<Iteration<'_, E>>() };
         // SAFETY: iomap passes its own arguments, with a bio from `bio::read_bios()` in `read_ctx`.
         unsafe { bio::submit_read(iter, ctx, state.source.begin_io()) };

@@ -14,11 +14,13 @@ use kernel::format;
 mod bytes;
 
 mod dir;
+mod dir_damage;
 mod index;
 mod index_damage;
 mod index_tables;
 mod inode;
 mod map;
+mod prefixes;
 mod superblock;
 mod symlink;
 mod xattr;

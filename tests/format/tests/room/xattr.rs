@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Extended attributes over bytes (rows 15 and 34 to 38).
+//! Extended attributes over bytes (rows 34 to 38).
 
 use crate::bytes::sb;
 use crate::bytes::superblock;
@@ -15,7 +15,6 @@ use crate::format::xattr::filter_seed;
 use crate::format::xattr::index;
 use crate::format::xattr::may_have_acls;
 use crate::format::xattr::prefix_name;
-use crate::format::xattr::read_prefixes;
 use crate::format::xattr::Found;
 use crate::format::xattr::Prefix;
 use crate::format::xattr::Xattrs;
@@ -57,15 +56,15 @@ const POS: usize = 4096 + 32;
 const SHARED: usize = 2 * 4096;
 
 /// An inode with xattrs.
-struct Case {
-    sb: Superblock,
+pub(super) struct Case {
+    pub(super) sb: Superblock,
     space: Bytes,
     shared: Bytes,
     size: u32,
-    prefixes: Vec<Prefix>,
+    pub(super) prefixes: Vec<Prefix>,
 }
 
-fn entry(index: u8, name: &str, value: &[u8]) -> Vec<u8> {
+pub(super) fn entry(index: u8, name: &str, value: &[u8]) -> Vec<u8> {
     let [len, ..] = name.len().to_le_bytes();
     let [lo, hi, ..] = value.len().to_le_bytes();
     let mut entry = vec![len, index, lo, hi];
@@ -76,7 +75,7 @@ fn entry(index: u8, name: &str, value: &[u8]) -> Vec<u8> {
 }
 
 impl Case {
-    fn new(filter: u32, shared: &[Vec<u8>], inline: &[Vec<u8>]) -> Self {
+    pub(super) fn new(filter: u32, shared: &[Vec<u8>], inline: &[Vec<u8>]) -> Self {
         let mut space = Bytes::zeroed(2 * 4096 + 300_000);
         let [count, ..] = shared.len().to_le_bytes();
         space
@@ -114,7 +113,7 @@ impl Case {
         }
     }
 
-    fn run<T>(&mut self, use_it: impl FnOnce(Xattrs<'_, Bytes, Bytes>) -> T) -> T {
+    pub(super) fn run<T>(&mut self, use_it: impl FnOnce(Xattrs<'_, Bytes, Bytes>) -> T) -> T {
         let body = self.body();
         use_it(Xattrs {
             inline: &mut self.space,
@@ -125,7 +124,7 @@ impl Case {
         })
     }
 
-    fn get(&mut self, index: u8, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub(super) fn get(&mut self, index: u8, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let mut value = vec![0; 65535];
         let size = self.run(|mut xattrs| xattrs.get(index, name.as_bytes(), None, xxh32))?;
         let found =
@@ -138,7 +137,7 @@ impl Case {
         })
     }
 
-    fn list(&mut self) -> Result<Vec<String>, Error> {
+    pub(super) fn list(&mut self) -> Result<Vec<String>, Error> {
         let mut names = Vec::new();
         self.run(|mut xattrs| {
             xattrs.list(|name| {
@@ -161,7 +160,7 @@ impl Case {
     }
 }
 
-fn with_filter(filter: bool) -> Superblock {
+pub(super) fn with_filter(filter: bool) -> Superblock {
     superblock(|image| {
         image
             .u32(sb::COMPAT, if filter { 4 } else { 0 })
@@ -169,7 +168,7 @@ fn with_filter(filter: bool) -> Superblock {
     })
 }
 
-fn value(text: &str) -> Result<Option<Vec<u8>>, Error> {
+pub(super) fn value(text: &str) -> Result<Option<Vec<u8>>, Error> {
     Ok(Some(text.as_bytes().to_vec()))
 }
 
@@ -328,138 +327,6 @@ fn acls_that_cannot_be() {
     let mut case = Case::new(acls, &[], &[]);
     case.space.data.truncate(POS + 2);
     assert!(may(&mut case));
-}
-
-/// A table of long prefixes from byte 64 on.
-fn prefixes(count: u8, records: &[&[u8]]) -> (Superblock, Bytes) {
-    let mut space = Bytes::zeroed(64);
-    for record in records {
-        let [lo, hi, ..] = record.len().to_le_bytes();
-        space.data.extend_from_slice(&[lo, hi]);
-        space.data.extend_from_slice(record);
-        space
-            .data
-            .resize(space.data.len().next_multiple_of(4), 0xcc);
-    }
-    let sb = superblock(|image| {
-        image
-            .u32(sb::COMPAT, 0x20)
-            .u8(sb::PREFIX_COUNT, count)
-            .u32(sb::PREFIX_START, 16)
-            .u8(sb::ISHARE, count - 1);
-    });
-    (sb, space)
-}
-
-fn load(count: u8, records: &[&[u8]]) -> Result<Vec<Prefix>, Error> {
-    let (sb, mut space) = prefixes(count, records);
-    let mut found = Vec::new();
-    read_prefixes(&mut space, &sb, |prefix| {
-        found.push(prefix);
-        Ok(())
-    })?;
-    Ok(found)
-}
-
-#[test]
-fn row_15_prefix_records() {
-    let longest = [b'p'; 256];
-    assert!(load(3, &[b"\x04overlay.", b"\x01", &longest]).is_ok());
-    let too_long = [b'p'; 257];
-    for bad in [&b""[..], &too_long] {
-        let error = load(2, &[b"\x04overlay.", bad]).err();
-        assert_eq!(error.map(|error| error.kind), Some(Kind::Corrupt));
-    }
-    let error = load(2, &[b"\x04overlay."]).err();
-    assert_eq!(error.map(|error| error.kind), Some(Kind::Errno(EIO)));
-    // An error of the sink ends it.
-    let (sb, mut space) = prefixes(1, &[b"\x04overlay."]);
-    let full = Error::os(12, "no memory");
-    assert_eq!(read_prefixes(&mut space, &sb, |_| Err(full)), Err(full));
-}
-
-#[test]
-fn long_prefixes() {
-    let mut case = Case::new(
-        0,
-        &[entry(0x81, "", b"shared")],
-        &[
-            entry(0x80, "opaque", b"y"),
-            entry(0x82, "x", b"none"),
-            entry(0xff, "x", b"none"),
-            entry(4, "overlay.z", b"z"),
-        ],
-    );
-    case.prefixes = load(2, &[b"\x04overlay.", b"\x01whole"]).expect("good prefixes");
-    assert_eq!(
-        case.list(),
-        Ok(
-            ["trusted.overlay.opaque", "trusted.overlay.z", "user.whole"]
-                .map(String::from)
-                .to_vec()
-        )
-    );
-    assert_eq!(case.get(4, "overlay.opaque"), value("y"));
-    assert_eq!(case.get(4, "overlay.z"), value("z"));
-    assert_eq!(case.get(1, "whole"), value("shared"));
-    for (index, name) in [
-        (1, "overlay.opaque"),
-        (4, "opaque"),
-        (4, "overlay."),
-        (4, "overlay"),
-        (1, "x"),
-    ] {
-        assert_eq!(case.get(index, name), Ok(None), "{index} {name}");
-    }
-}
-
-#[test]
-fn fingerprints() {
-    let get = |case: &mut Case, len: usize| {
-        let mut buf = vec![0; len];
-        let found = case.run(|mut xattrs| xattrs.fingerprint(Some(&mut buf), xxh32));
-        let size = case.run(|mut xattrs| xattrs.fingerprint(None, xxh32));
-        (found, size, buf)
-    };
-    let records: [&[u8]; 2] = [b"\x01other", b"\0erofs.fp\0cut"];
-    let of = |value: &[u8]| {
-        // Under its prefix, the infix cut at the NUL: an entry of its own is what matches.
-        let mut case = Case::new(0, &[], &[entry(0, "erofs.fp", value)]);
-        (case.sb, _) = prefixes(2, &records);
-        case.prefixes = load(2, &records).expect("good prefixes");
-        case
-    };
-    let mut case = of(b"sha256:x");
-    assert_eq!(get(&mut case, 64).0, Ok(Found::Value(8)));
-    assert_eq!(get(&mut case, 64).2[..8], *b"sha256:x");
-    assert_eq!(get(&mut case, 7).0, Ok(Found::TooSmall(8)));
-    assert_eq!(get(&mut case, 7).1, Ok(Found::Value(8)));
-    assert_eq!(case.list(), Ok(vec![]), "hidden");
-    for (len, usable) in [(0, false), (1, true), (4096, true), (4097, false)] {
-        let mut case = of(&vec![1; len]);
-        let found = if usable {
-            Found::Value(len)
-        } else {
-            Found::Missing
-        };
-        assert_eq!(get(&mut case, 65535).0, Ok(found), "{len}");
-        let small = if usable {
-            Found::TooSmall(len)
-        } else {
-            Found::Missing
-        };
-        assert_eq!(get(&mut case, 0).0, Ok(small), "{len}");
-    }
-    // As mkfs stores it: the prefix is the whole name.
-    let mut case = Case::new(0, &[], &[entry(0x80, "", b"digest")]);
-    (case.sb, _) = prefixes(1, &[b"\0erofs.fingerprint.v1"]);
-    case.prefixes = load(1, &[b"\0erofs.fingerprint.v1"]).expect("good prefixes");
-    assert_eq!(get(&mut case, 64).0, Ok(Found::Value(6)));
-    // No prefix table at hand, no feature, no xattrs.
-    case.prefixes.clear();
-    assert_eq!(get(&mut case, 64).0, Ok(Found::Missing));
-    case.sb = with_filter(false);
-    assert_eq!(get(&mut case, 64).0, Ok(Found::Missing));
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub(crate) mod compress;
 pub(crate) mod dir;
 pub(crate) mod inode;
 pub(crate) mod map;
+pub(crate) mod space;
 pub(crate) mod superblock;
 pub(crate) mod symlink;
 pub(crate) mod xattr;
@@ -24,7 +25,7 @@ pub(crate) mod xattr;
 use zerocopy::FromBytes;
 use zerocopy::IntoBytes;
 
-/// A byte space of an image: the primary device, the metabox. Directories have [`dir::Blocks`].
+/// A byte space of an image: that of its devices, the metabox. Directories have [`dir::Blocks`].
 ///
 /// Its bytes may change between two reads.
 pub(crate) trait Source {

@@ -167,7 +167,7 @@ impl<'a> File<'a> {
                 let place = match self.nid.in_metabox() {
                     // Nowhere on a device.
                     true => iomap::NOWHERE,
-                    false => volume.locate_meta(addr)?.addr,
+                    false => volume.locate(0, addr)?.addr,
                 };
                 let page = match purpose {
                     Purpose::Report => None,

@@ -6,10 +6,8 @@ use super::{
     compressed::Packed,
     decoder::Reservation,
     device::{
-        self,
-        Located,
-        Primary,
-        Slot, //
+        Devices,
+        Located, //
     },
     leftovers::Leftovers,
     meta::Meta,
@@ -78,9 +76,7 @@ pub(crate) struct Volume {
     packed: SetOnce<Packed>,
     /// The inode that has other inodes, as [`Self::packed`].
     metabox: SetOnce<Held>,
-    primary: Primary,
-    /// The extra devices, in the order of the device table.
-    extra: KVec<Slot>,
+    devices: Devices,
     /// The mount's log.
     #[pin]
     pub(crate) log: Log,
@@ -94,8 +90,7 @@ impl Volume {
     /// The image on these devices.
     pub(crate) fn new(
         sb: Superblock,
-        primary: Primary,
-        extra: KVec<Slot>,
+        devices: Devices,
         name: &CStr,
         shared: Shared,
     ) -> impl PinInit<Self> + use<> {
@@ -111,8 +106,7 @@ impl Volume {
             memory: shared.memory,
             packed: SetOnce::new(),
             metabox: SetOnce::new(),
-            primary,
-            extra,
+            devices,
             log <- log,
             reported: Atomic::new(0),
             inflight <- Inflight::new(),
@@ -134,9 +128,9 @@ impl Volume {
         self.metabox.populate(metabox);
     }
 
-    /// The device that the metadata is on.
+    /// The device that the image starts on.
     pub(crate) fn primary(&self) -> &Store {
-        self.primary.store()
+        self.devices.primary()
     }
 
     /// Whether the image lies in files, not on block devices.
@@ -148,45 +142,24 @@ impl Volume {
     /// Where byte `addr` of device `id` is; 0 is the unified space, in which all have their place.
     #[inline(always)]
     pub(crate) fn locate(&self, id: u16, addr: u64) -> format::Result<Located<'_>> {
-        match self.extra.is_empty() && id == 0 {
-            true => self.primary.at(addr),
-            false => device::locate(&self.primary, &self.extra, id, addr),
-        }
+        self.devices.locate(id, addr)
     }
 
     /// The device, the byte there, and how many follow, of byte `addr` of an image that has one block device only.
     #[inline(always)]
     pub(super) fn only_device(&self, addr: u64) -> Option<(BlockDevice, u64, u64)> {
-        match (self.primary.store(), self.extra.is_empty()) {
-            (Store::Block(device), true) => {
-                let there = self.primary.at(addr).ok()?;
-                Some((*device, there.addr, there.rest))
-            }
-            _ => None,
-        }
+        self.devices.only_device(addr)
     }
 
     /// Whether bytes of the unified space lie as far apart on one store.
     pub(crate) fn is_one_run(&self, from: u64, to: u64) -> bool {
-        if self.extra.is_empty() {
-            return true;
-        }
-        let (Ok(from_there), Ok(to_there)) = (self.locate(0, from), self.locate(0, to)) else {
-            return false;
-        };
-        core::ptr::eq(from_there.store, to_there.store)
-            && to_there.addr.wrapping_sub(from_there.addr) == to.wrapping_sub(from)
+        self.devices.is_one_run(from, to)
     }
 
-    /// Where byte `addr` of the metadata is.
+    /// Reads the image's bytes by their addresses in the unified space.
     #[inline]
-    pub(crate) fn locate_meta(&self, addr: u64) -> format::Result<Located<'_>> {
-        self.primary.at(addr)
-    }
-
-    /// Reads the image's bytes on the primary device.
     pub(crate) fn meta(&self) -> Meta<'_> {
-        self.primary.meta()
+        self.devices.meta()
     }
 
     /// The metabox's page cache, if there is one.

@@ -16,6 +16,7 @@ use crate::data::{
     },
     decoder::Reservation,
     device::{
+        Devices,
         Primary,
         Slot, //
     },
@@ -128,7 +129,7 @@ impl Mountable for Erofs {
         };
         let extra = open_devices(sb, &primary, &raw, &options.devices, log)?;
         let volume = Arc::pin_init(
-            Volume::new(raw, primary, extra.slots, sb.id(), shared),
+            Volume::new(raw, Devices::new(primary, extra.slots), sb.id(), shared),
             GFP_KERNEL,
         )?;
         if volume.sb.has_48bit() {

@@ -253,6 +253,11 @@ impl<'a> Window<'a> {
         }
     }
 
+    /// Whether byte `pos` is in the run.
+    pub(crate) fn has(&self, pos: u64) -> bool {
+        pos < self.len
+    }
+
     /// Copies out the bytes at `pos`, if they are in the page at hand.
     #[inline(always)]
     fn peek(&self, pos: u64, to: &mut [u8]) -> bool {

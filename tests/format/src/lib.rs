@@ -12,12 +12,14 @@ mod kernel {
     pub(crate) mod format;
 }
 
+use core::ops::Range;
 use kernel::format::compress;
 use kernel::format::dir;
 use kernel::format::inode::Body;
 use kernel::format::inode::Inode;
 use kernel::format::inode::Nid;
 use kernel::format::map;
+use kernel::format::space;
 use kernel::format::superblock::Superblock;
 use kernel::format::symlink;
 use kernel::format::xattr;
@@ -126,6 +128,12 @@ pub fn map(read: Read<'_>, state: &mut State, size: u64, pos: u64, len: u64) -> 
         map::map(&mut Opaque(read), &state.sb, &state.body, size, pos, len),
         &mut state.extent,
     )
+}
+
+/// [`space::owner`].
+#[inline(never)]
+pub fn owner(windows: &[Range<u64>], addr: u64) -> (Option<&Range<u64>>, Range<u64>) {
+    space::owner(windows.iter().map(|window| (window, window.clone())), addr)
 }
 
 /// [`compress::Index::read`].

@@ -21,6 +21,7 @@ mod index_tables;
 mod inode;
 mod map;
 mod prefixes;
+mod space;
 mod superblock;
 mod symlink;
 mod xattr;

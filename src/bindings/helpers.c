@@ -163,6 +163,11 @@ void *erofs_helper_read_page(struct address_space *mapping, struct file *file, p
 		*folio = shmem_read_folio_gfp(mapping, index, mapping_gfp_mask(mapping));
 	else
 		*folio = read_cache_folio(mapping, index, NULL, file);
+	/* A disk that was removed has no bytes, but its page cache gives zeros. */
+	if (!IS_ERR(*folio) && unlikely(index >= DIV_ROUND_UP(i_size_read(mapping->host), PAGE_SIZE))) {
+		folio_put(*folio);
+		*folio = ERR_PTR(-EIO);
+	}
 	return IS_ERR(*folio) ? NULL : page_address(folio_file_page(*folio, index));
 }
 

@@ -2,6 +2,8 @@
 /* Defects of the C driver about mounting, by their names in Documentation; see defects.list. */
 #include "harness.h"
 
+#include <dirent.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 FIXTURE(defect) {
@@ -156,6 +158,39 @@ TEST_F(defect, W17_remount_leaves_unnamed_options_alone)
 	ASSERT_EQ(0, remount_at("/mnt/a", "user_xattr"));
 	EXPECT_TRUE(option_shown("/mnt/a", "user_xattr"));
 	EXPECT_EQ(1, getxattr("/mnt/a/tiny", "user.a", NULL, 0));
+}
+
+/* The removed disk has no bytes any more: nothing may be made of the zeros that its cache gives. */
+TEST_F(defect, W34_a_removed_disk_has_no_metadata)
+{
+	char value[64], dev[DEV_LEN];
+	int err, fd, dir;
+	struct stat st;
+	DIR *list;
+
+	err = nullb_plug("share-b", dev);
+	if (err == -ENODEV)
+		SKIP(return, "no null_blk");
+	ASSERT_EQ(0, err);
+	ASSERT_EQ(0, mount_at(dev, "/mnt/b", NULL));
+	fd = open_read("/mnt/b", "common", 0);
+	dir = open_read("/mnt/b", "directory", O_DIRECTORY);
+	ASSERT_LE(0, dir);
+	ASSERT_EQ(0, nullb_unplug());
+	ASSERT_EQ(0, drop_caches(1));
+
+	EXPECT_EQ(-1, stat("/mnt/b/tail", &st));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(-1, fgetxattr(fd, "trusted.erofs.fp", value, sizeof(value)));
+	EXPECT_EQ(EIO, errno);
+	list = fdopendir(dir);
+	errno = 0;
+	EXPECT_EQ(NULL, readdir(list));
+	EXPECT_EQ(EIO, errno);
+	closedir(list);
+	close(fd);
+	EXPECT_EQ(0, umount_at("/mnt/b"));
+	EXPECT_EQ(0, nullb_remove());
 }
 
 TEST_HARNESS_MAIN

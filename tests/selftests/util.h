@@ -51,6 +51,13 @@ int dm_verity(const char *name, const char *dev, const char *hashes, const char 
 int dm_suspend(const char *name, bool suspend);
 int dm_remove(const char *name);
 
+/* A disk that holds the image, until it is unplugged; one at a time. -ENODEV: this kernel has no null_blk. */
+int nullb_plug(const char *image, char dev[DEV_LEN]);
+/* Takes it away, whoever uses it. */
+int nullb_unplug(void);
+/* Tidies up. */
+int nullb_remove(void);
+
 int open_read(const char *dir, const char *file, int flags);
 /* The whole file, CRC-32 of its bytes; by read(2) or through a mapping. */
 int file_crc(int fd, uint32_t *crc);

@@ -35,6 +35,7 @@ use kernel::{
     sync::{
         atomic::{
             Atomic,
+            AtomicFlag,
             Relaxed, //
         },
         Arc,
@@ -82,6 +83,8 @@ pub(crate) struct Volume {
     pub(crate) log: Log,
     /// The last fault that was logged: repeated ones are not.
     reported: Atomic<u64>,
+    /// Whether a device was removed.
+    incomplete: AtomicFlag,
     #[pin]
     inflight: Inflight,
 }
@@ -109,6 +112,7 @@ impl Volume {
             devices,
             log <- log,
             reported: Atomic::new(0),
+            incomplete: AtomicFlag::new(false),
             inflight <- Inflight::new(),
         })
     }
@@ -182,6 +186,16 @@ impl Volume {
             true => self.metabox(),
             false => self.meta(),
         }
+    }
+
+    /// Notes that a device was removed: what is on it cannot be read any more.
+    pub(crate) fn set_incomplete(&self) {
+        self.incomplete.store(true, Relaxed);
+    }
+
+    /// Whether a device was removed.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.incomplete.load(Relaxed)
     }
 
     /// Keeps the devices usable. The caller holds an inode of the mount, or the lock under which members leave.

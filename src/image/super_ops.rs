@@ -39,6 +39,10 @@ impl SuperOps for Erofs {
         image.volume.drain();
     }
 
+    fn removed(sb: &SuperBlock<Self>) {
+        sb.data().volume.set_incomplete();
+    }
+
     fn statfs(sb: &SuperBlock<Self>) -> Usage {
         let image = sb.data();
         let raw = &image.volume.sb;

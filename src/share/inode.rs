@@ -160,7 +160,8 @@ impl Members {
     }
 }
 
-/// Reads through a member of `shared`, another one than `not`, whose device stays usable meanwhile.
+/// Reads through a member of `shared`, another one than `not`, whose devices stay usable meanwhile: one whose devices
+/// are all there, if there is such a member.
 ///
 /// # Errors
 ///
@@ -172,7 +173,9 @@ pub(crate) fn with_member<R>(
 ) -> Result<R> {
     let (member, running) = {
         let list = shared.data().list.lock();
-        let found = list.iter().find(|m| is_other(m, not)).ok_or(EIO)?;
+        let mut others = list.iter().filter(|m| is_other(m, not));
+        let whole = others.clone().find(|m| !m.volume.is_incomplete());
+        let found = whole.or_else(|| others.next()).ok_or(EIO)?;
         // The member has not left, so its mount has not begun to wait.
         let running = found.volume.begin();
         let member = Member {

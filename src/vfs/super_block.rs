@@ -211,6 +211,9 @@ pub(crate) trait SuperOps: Mountable {
     /// Called at unmount when all inodes are gone; afterwards nothing may use the device.
     fn put_super(sb: &SuperBlock<Self>);
 
+    /// Called when a device of the filesystem has been removed, after inodes that nobody uses were evicted.
+    fn removed(sb: &SuperBlock<Self>);
+
     /// What `statfs` shows.
     fn statfs(sb: &SuperBlock<Self>) -> Usage;
 
@@ -230,6 +233,7 @@ impl<T: SuperOps> Table<T> {
         free_inode: Some(InodeCache::<T>::free),
         evict_inode: Some(Self::evict_inode),
         put_super: Some(Self::put_super),
+        shutdown: Some(Self::shutdown),
         statfs: Some(Self::statfs),
         show_options: Some(Self::show_options),
         ..pin_init::zeroed()
@@ -265,6 +269,16 @@ impl<T: SuperOps> Table<T> {
     unsafe extern "C" fn put_super(sb: *mut bindings::super_block) {
         // SAFETY: The VFS passes a superblock that `T` has filled.
         T::put_super(unsafe { SuperBlock::from_raw(sb) });
+    }
+
+    /// Called by `fs_bdev_mark_dead()`, with `s_umount` held.
+    ///
+    /// # Safety
+    ///
+    /// `sb` must be a mounted superblock of `T`, as `super_operations.shutdown` gets it.
+    unsafe extern "C" fn shutdown(sb: *mut bindings::super_block) {
+        // SAFETY: The VFS passes a superblock that `T` has filled.
+        T::removed(unsafe { SuperBlock::from_raw(sb) });
     }
 
     /// Called by `statfs_by_dentry()`.

@@ -219,4 +219,32 @@ TEST_F(inflight, failed_page_is_read_again_through_the_healthy_image)
 	EXPECT_EQ(self->crc, crc);
 }
 
+/* B fails, and the member that is first in line has lost its disk: the third one serves. */
+TEST_F(inflight, a_removed_disk_is_not_asked_first)
+{
+	uint64_t start, count;
+	char dev[DEV_LEN];
+	uint32_t crc;
+	int err, fd;
+
+	err = nullb_plug("share-a-chunk", dev);
+	if (err == -ENODEV)
+		SKIP(return, "no null_blk");
+	ASSERT_EQ(0, err);
+	ASSERT_EQ(0, extent_of(variant->image, "common", &start, &count));
+	ASSERT_EQ(0, mount_at(dev, "/mnt/c", DOMAIN));
+	fd = open_read("/mnt/c", "common", 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, mount_b(variant->image, start, count, self->dev));
+	join("/mnt/b");
+	join("/mnt/a");
+	ASSERT_EQ(0, nullb_unplug());
+	ASSERT_EQ(0, drop_caches(1));
+	EXPECT_EQ(0, path_crc("/mnt/b", "common", &crc));
+	EXPECT_EQ(self->crc, crc);
+	close(fd);
+	EXPECT_EQ(0, umount_at("/mnt/c"));
+	EXPECT_EQ(0, nullb_remove());
+}
+
 TEST_HARNESS_MAIN

@@ -255,8 +255,7 @@ impl Extents for Reader<'_> {
     }
 
     fn memory(&self, device: BlockDevice) -> Option<&Memory> {
-        let memory = self.file.volume.memory.as_ref();
-        memory.filter(|memory| memory.is_of(device))
+        self.file.volume.memory(device)
     }
 
     fn id(&self) -> Id {

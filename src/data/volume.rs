@@ -49,8 +49,8 @@ pub(crate) struct Shared {
     pub(crate) decoders: Reservation,
     pub(crate) leftovers: Arc<Leftovers>,
     pub(crate) policy: Policy,
-    /// What the device is, if files are read and mapped there.
-    pub(crate) memory: Option<Memory>,
+    /// What the devices are, if files are read and mapped there.
+    pub(crate) memory: KVec<Memory>,
 }
 
 /// The devices of a mounted image.
@@ -71,8 +71,8 @@ pub(crate) struct Volume {
     pub(crate) leftovers: Arc<Leftovers>,
     /// How the mount wants things to be done.
     pub(crate) policy: Policy,
-    /// The memory that the device is, if files are read and mapped there: `dax`.
-    pub(crate) memory: Option<Memory>,
+    /// The memory that each device is, if files are read and mapped there: `dax`.
+    memory: KVec<Memory>,
     /// The file that has the others' fragments, if there is one; set while mounting.
     packed: SetOnce<Packed>,
     /// The inode that has other inodes, as [`Self::packed`].
@@ -135,6 +135,17 @@ impl Volume {
     /// The device that the image starts on.
     pub(crate) fn primary(&self) -> &Store {
         self.devices.primary()
+    }
+
+    /// Whether files are read and mapped where they are.
+    #[inline]
+    pub(crate) fn is_dax(&self) -> bool {
+        !self.memory.is_empty()
+    }
+
+    /// The memory that `device` is, if files are read and mapped there.
+    pub(super) fn memory(&self, device: BlockDevice) -> Option<&Memory> {
+        self.memory.iter().find(|memory| memory.is_of(device))
     }
 
     /// Whether the image lies in files, not on block devices.

@@ -114,7 +114,7 @@ fn fill(mut new: New<Erofs>, image: &Image, nid: Nid) -> Result<ARef<Inode<Erofs
         FileType::Regular => {
             new.set_regular(image.sharing.is_some(), gathered);
             let in_place = matches!(raw.body.layout, Layout::Plain { .. } | Layout::Chunk { .. });
-            if in_place && volume.memory.is_some() {
+            if in_place && volume.is_dax() {
                 new.set_dax();
             }
         }

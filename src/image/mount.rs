@@ -120,14 +120,14 @@ impl Mountable for Erofs {
         sb.set_identity(MAGIC, &raw.uuid);
         sb.set_acls(options.acl);
 
+        let extra = open_devices(sb, &primary, &raw, &options.devices, log)?;
         let shared = volume::Shared {
             dev: sb.dev(),
             decoders: reserve_decoders(sb.id(), &raw, module, log)?,
             leftovers: module.leftovers.clone(),
             policy: Policy::new(options.cache, options.directio),
-            memory: find_memory(sb, &raw, options),
+            memory: find_memory(sb, &raw, options, &extra.open)?,
         };
-        let extra = open_devices(sb, &primary, &raw, &options.devices, log)?;
         let volume = Arc::pin_init(
             Volume::new(raw, Devices::new(primary, extra.slots), sb.id(), shared),
             GFP_KERNEL,
@@ -329,28 +329,36 @@ fn open_devices(
     Ok(extra)
 }
 
-/// The memory that the device is, if files are to be read and mapped there, and can be.
-fn find_memory(sb: &SuperBlock<Erofs>, raw: &Superblock, options: &Options) -> Option<Memory> {
+/// The memory that each device is, if files are to be read and mapped there, and all can be.
+fn find_memory(
+    sb: &SuperBlock<Erofs>,
+    raw: &Superblock,
+    options: &Options,
+    extra: &[OpenStore],
+) -> Result<KVec<Memory>> {
+    let mut found = KVec::new();
     if options.dax != Some(true) {
-        return None;
+        return Ok(found);
     }
-    let memory = match sb.store() {
-        // Of extra devices nobody has asked for it so far.
-        Store::Block(device) if options.devices.is_empty() => Memory::of(device),
-        _ => None,
-    };
-    let Some(memory) = memory else {
-        log::info(
-            sb.id(),
-            fmt!("DAX unsupported by block device. Turning off DAX."),
-        );
-        return None;
-    };
+    let paths = options.devices.iter().map(|path| &**path);
+    let primary = core::iter::once((sb.store(), c"block device"));
+    let extra = extra.iter().map(OpenStore::store).zip(paths);
+    for (store, name) in Iterator::chain(primary, extra) {
+        let memory = match store {
+            Store::Block(device) => Memory::of(device),
+            Store::File(_) => None,
+        };
+        let Some(memory) = memory else {
+            log::info(sb.id(), fmt!("DAX unsupported by {name}. Turning off DAX."));
+            return Ok(KVec::new());
+        };
+        found.push(memory, GFP_KERNEL)?;
+    }
     if raw.block.size() != PAGE_SIZE as u64 {
         log::info(sb.id(), fmt!("unsupported blocksize for DAX"));
-        return None;
+        return Ok(KVec::new());
     }
-    Some(memory)
+    Ok(found)
 }
 
 /// Takes what it needs to decode the image's algorithms.

@@ -69,7 +69,7 @@ impl SuperOps for Erofs {
             out.text(options::cache_strategy_name(image.volume.policy.cache()));
         }
         match sb.options().dax {
-            Some(true) if image.volume.memory.is_some() => out.text(c",dax=always"),
+            Some(true) if image.volume.is_dax() => out.text(c",dax=always"),
             Some(false) => out.text(c",dax=never"),
             _ => {}
         }

@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 
 #define PMEM "/dev/pmem0"
+/* A small one. */
+#define PMEM_1 "/dev/pmem1"
 
 #ifndef STATX_ATTR_DAX
 #define STATX_ATTR_DAX 0x00200000
@@ -29,9 +31,9 @@ FIXTURE_TEARDOWN(dax)
 }
 
 /* Puts the image on the device. */
-static int put(const char *image)
+static int put_on(const char *image, const char *dev)
 {
-	int from = open(image_path(image), O_RDONLY), to = open(PMEM, O_WRONLY);
+	int from = open(image_path(image), O_RDONLY), to = open(dev, O_WRONLY);
 	char *buf = malloc(MIB);
 	ssize_t n = 0;
 
@@ -48,6 +50,11 @@ static int put(const char *image)
 	close(from);
 	close(to);
 	return n;
+}
+
+static int put(const char *image)
+{
+	return put_on(image, PMEM);
 }
 
 static bool is_dax(const char *dir, const char *file)
@@ -205,6 +212,68 @@ TEST_F(dax, shown)
 	EXPECT_EQ(-EINVAL, mount_at(PMEM, "/mnt/a", "dax=inode"));
 	EXPECT_EQ(-EINVAL, mount_at(PMEM, "/mnt/a", "nodax"));
 	EXPECT_EQ(-EINVAL, mount_at(PMEM, "/mnt/a", "dax," DOMAIN));
+}
+
+/* Chunks on both devices, by number and by address. */
+TEST_F(dax, extra_devices)
+{
+	static const char * const images[] = { "dev-one", "dev-unified" };
+	static const char * const files[] = { "common", "huge", "tail", "sparse", "directory/same-07" };
+	char blob[64];
+
+	if (access(PMEM_1, F_OK))
+		SKIP(return, "no " PMEM_1);
+	ASSERT_EQ(0, mount_image("share-a-private", "/mnt/b", NULL));
+	for (size_t i = 0; i < ARRAY_SIZE(images); i++) {
+		uint64_t frame;
+		void *map;
+		int fd;
+
+		ASSERT_EQ(0, put(images[i]));
+		snprintf(blob, sizeof(blob), "%s-1", images[i]);
+		ASSERT_EQ(0, put_on(blob, PMEM_1));
+		ASSERT_EQ(0, mount_at(PMEM, "/mnt/a", "dax,device=" PMEM_1));
+		EXPECT_TRUE(option_shown("/mnt/a", "dax=always"));
+		for (size_t f = 0; f < ARRAY_SIZE(files); f++) {
+			uint32_t crc, mapped;
+
+			EXPECT_TRUE(is_dax("/mnt/a", files[f]));
+			EXPECT_EQ(0, same_bytes("/mnt/a", files[f], "/mnt/b", files[f]))
+				TH_LOG("%s: %s", images[i], files[f]);
+			fd = open_read("/mnt/a", files[f], 0);
+			ASSERT_EQ(0, path_crc("/mnt/b", files[f], &crc));
+			ASSERT_EQ(0, file_crc_mmap(fd, &mapped));
+			EXPECT_EQ(crc, mapped)
+				TH_LOG("%s: %s", images[i], files[f]);
+			close(fd);
+		}
+		fd = open_read("/mnt/a", "common", 0);
+		ASSERT_EQ(0, page_frames(fd, 1, &frame, &map));
+		EXPECT_TRUE(on_pmem(frame));
+		munmap(map, PAGE);
+		close(fd);
+		ASSERT_EQ(0, umount_at("/mnt/a"));
+	}
+}
+
+/* One device that is none is enough. */
+TEST_F(dax, turned_off_by_an_extra_device)
+{
+	char dev[DEV_LEN], options[64], line[128];
+	int log = klog_open(), fd;
+
+	ASSERT_EQ(0, put("dev-one"));
+	fd = attach_image("dev-one-1", dev);
+	snprintf(options, sizeof(options), "dax,device=%s", dev);
+	ASSERT_EQ(0, mount_at(PMEM, "/mnt/a", options));
+	close(fd);
+	EXPECT_EQ(NULL, strstr(shown_options("/mnt/a"), "dax"));
+	snprintf(line, sizeof(line), "DAX unsupported by %s. Turning off DAX.", dev);
+	EXPECT_TRUE(klog_contains(log, line));
+	EXPECT_FALSE(is_dax("/mnt/a", "common"));
+	ASSERT_EQ(0, mount_image("share-a-private", "/mnt/b", NULL));
+	EXPECT_EQ(0, same_bytes("/mnt/a", "common", "/mnt/b", "common"));
+	close(log);
 }
 
 TEST_F(dax, turned_off)

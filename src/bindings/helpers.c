@@ -156,13 +156,37 @@ u32 erofs_helper_mkdev(u32 major, u32 minor)
 #ifdef CONFIG_HIGHMEM
 #error "erofs in Rust needs a kernel without high memory"
 #endif
+/*
+ * Pages that are brought together, if one of a backing file's metadata is missing: around inodes there are mostly inodes.
+ * Farther on there is file data, which needs no pages of the backing file.
+ */
+#define EROFS_NEAR_PAGES 8
+
+static struct folio *erofs_read_file_page(struct address_space *mapping, struct file *file, pgoff_t index)
+{
+	struct folio *folio = filemap_get_folio(mapping, index);
+
+	if (IS_ERR(folio)) {
+		struct file_ra_state ra = { .ra_pages = EROFS_NEAR_PAGES };
+
+		page_cache_sync_readahead(mapping, &ra, file, index, EROFS_NEAR_PAGES - index % EROFS_NEAR_PAGES);
+	} else {
+		if (folio_test_uptodate(folio)) {
+			folio_mark_accessed(folio);
+			return folio;
+		}
+		folio_put(folio);
+	}
+	return read_cache_folio(mapping, index, NULL, file);
+}
+
 void *erofs_helper_read_page(struct address_space *mapping, struct file *file, pgoff_t index, struct folio **folio)
 {
 	/* tmpfs brings its pages back in a way of its own. */
 	if (file && shmem_mapping(mapping))
 		*folio = shmem_read_folio_gfp(mapping, index, mapping_gfp_mask(mapping));
 	else
-		*folio = read_cache_folio(mapping, index, NULL, file);
+		*folio = file ? erofs_read_file_page(mapping, file, index) : read_cache_folio(mapping, index, NULL, NULL);
 	/* A disk that was removed has no bytes, but its page cache gives zeros. */
 	if (!IS_ERR(*folio) && unlikely(index >= DIV_ROUND_UP(i_size_read(mapping->host), PAGE_SIZE))) {
 		folio_put(*folio);

@@ -284,6 +284,31 @@ TEST_F(files, reads)
 		}
 }
 
+TEST_F(files, metadata_comes_in_few_reads)
+{
+	const char *path = image_path("metazone-4096");
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char out[64], disk[64];
+	struct stat st;
+	long reads, pages;
+
+	ASSERT_EQ(0, fstat(fd, &st));
+	snprintf(disk, sizeof(disk), "/sys/dev/block/%u:%u/stat", major(st.st_dev), minor(st.st_dev));
+	if (access(disk, F_OK))
+		SKIP(return, "the images are on no disk");
+	ASSERT_EQ(0, mount_at(path, "/mnt/a", NULL));
+	ASSERT_EQ(0, drop_caches(3));
+	reads = read_number(disk);
+	ASSERT_EQ(0, output_of("find /mnt/a -exec stat {} + | tail -n 1", out, sizeof(out)));
+	reads = read_number(disk) - reads;
+	pages = resident_pages(fd);
+	/* 23 blocks, the superblock, and what is read along. */
+	EXPECT_LT(20, pages);
+	EXPECT_GE(pages, 2 * reads)
+		TH_LOG("%ld reads for %ld pages", reads, pages);
+	close(fd);
+}
+
 TEST_F(files, no_direct_reads)
 {
 	int fd;

@@ -17,18 +17,14 @@ use crate::vfs::{
         self,
         Extents,
         FileMap,
-        Place,
-        Purpose, //
+        Place, //
     }, //
 };
 use core::{
     marker::PhantomData,
     ptr::NonNull, //
 };
-use kernel::{
-    error::from_result,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 /// Whether this kernel has DAX.
 pub(crate) const AVAILABLE: bool = bindings::EROFS_C_FS_DAX != 0;
@@ -105,35 +101,20 @@ impl<T: FileMap> Table<T> {
         map: *mut bindings::iomap,
         _src: *mut bindings::iomap,
     ) -> c_int {
-        // SAFETY: The table is used for inodes of `T` only.
-        let source = T::source(unsafe { Inode::from_raw(inode) });
-        // SAFETY: The map is ours during the call.
-        let map = unsafe { &mut *map };
-        from_result(|| {
-            let (pos, len) = (pos.unsigned_abs(), len.unsigned_abs());
-            map.type_ = bindings::EROFS_C_IOMAP_HOLE as u16;
-            map.addr = bindings::EROFS_C_IOMAP_NULL_ADDR;
-            map.offset = i64::try_from(pos)?;
-            map.length = len;
-            if pos >= source.size() {
-                return Ok(0);
+        let set = |source: &T::Source<'_>, place, map: &mut bindings::iomap| match place {
+            Place::Hole => Ok(()),
+            Place::Device(device, addr) => {
+                let memory = source.memory(device).ok_or(EIO)?;
+                map.type_ = bindings::EROFS_C_IOMAP_MAPPED as u16;
+                map.dax_dev = memory.dev.as_ptr();
+                map.addr = addr.checked_add(memory.offset).ok_or(EIO)?;
+                Ok(())
             }
-            let extent = source.extent(pos, len, Purpose::Report)?;
-            map.offset = i64::try_from(extent.pos)?;
-            map.length = extent.len;
-            match extent.place {
-                Place::Hole => Ok(0),
-                Place::Device(device, addr) => {
-                    let memory = source.memory(device).ok_or(EIO)?;
-                    map.type_ = bindings::EROFS_C_IOMAP_MAPPED as u16;
-                    map.dax_dev = memory.dev.as_ptr();
-                    map.addr = addr.checked_add(memory.offset).ok_or(EIO)?;
-                    Ok(0)
-                }
-                // Such files do not get this table.
-                _ => Err(EIO),
-            }
-        })
+            // Such files do not get this table.
+            _ => Err(EIO),
+        };
+        // SAFETY: The table is used for inodes of `T` only; the map is iomap's own.
+        unsafe { iomap::report::<T>(inode, pos, len, map, set) }
     }
 
     /// `file_operations.read_iter`.

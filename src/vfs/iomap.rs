@@ -164,14 +164,14 @@ impl<'a, E: Extents> Iteration<'a, E> {
     }
 }
 
-/// Fills in `map` with the extent of `source` at `pos`, and returns the page that it points into.
-fn fill<E: Extents>(
+/// Fills in `map` with the extent of `source` at `pos`, but for where it is, which is returned.
+fn find<E: Extents>(
     source: &E,
     pos: u64,
     len: u64,
     purpose: Purpose,
     map: &mut bindings::iomap,
-) -> Result<Option<HeldPage>> {
+) -> Result<Place> {
     map.flags = 0;
     map.addr = bindings::EROFS_C_IOMAP_NULL_ADDR;
     map.type_ = bindings::EROFS_C_IOMAP_HOLE as u16;
@@ -179,12 +179,17 @@ fn fill<E: Extents>(
         // Only reports ask beyond the end of the file.
         map.offset = i64::try_from(pos)?;
         map.length = len;
-        return Ok(None);
+        return Ok(Place::Hole);
     }
     let extent = source.extent(pos, len, purpose)?;
     map.offset = i64::try_from(extent.pos)?;
     map.length = extent.len;
-    match extent.place {
+    Ok(extent.place)
+}
+
+/// Fills in where the extent is, and returns the page that `map` points into.
+fn set_place(place: Place, map: &mut bindings::iomap) -> Result<Option<HeldPage>> {
+    match place {
         Place::Hole => Ok(None),
         Place::Device(device, addr) => {
             map.type_ = bindings::EROFS_C_IOMAP_MAPPED as u16;
@@ -262,7 +267,8 @@ impl<E: Extents> ReadTable<E> {
         let len = unsafe { (*iter).len };
         // SAFETY: The map is ours during the call.
         let map = unsafe { &mut *map };
-        match fill(state.source, pos.unsigned_abs(), len, state.purpose, map) {
+        let found = find(state.source, pos.unsigned_abs(), len, state.purpose, map);
+        match found.and_then(|place| set_place(place, map)) {
             Ok(page) => {
                 state.page = page;
                 1
@@ -366,21 +372,36 @@ impl<T: FileMap> ReportTable<T> {
         map: *mut bindings::iomap,
         _src: *mut bindings::iomap,
     ) -> c_int {
-        // SAFETY: Reports are asked for inodes of `T` only.
-        let source = T::source(unsafe { Inode::from_raw(inode) });
-        // SAFETY: The map is ours during the call.
-        let map = unsafe { &mut *map };
-        from_result(|| {
-            fill(
-                &source,
-                pos.unsigned_abs(),
-                len.unsigned_abs(),
-                Purpose::Report,
-                map,
-            )
-            .map(|_| 0)
-        })
+        // SAFETY: Reports are asked for inodes of `T` only; the map is iomap's own.
+        unsafe {
+            report::<T>(inode, pos, len, map, |_, place, map| {
+                set_place(place, map).map(drop)
+            })
+        }
     }
+}
+
+/// What `iomap_ops.iomap_begin` does where there is no iteration state: `set` fills in where the extent is.
+///
+/// # Safety
+///
+/// `inode` must be one of `T`, and `map` that of the call.
+pub(super) unsafe fn report<T: FileMap>(
+    inode: *mut bindings::inode,
+    pos: i64,
+    len: i64,
+    map: *mut bindings::iomap,
+    set: impl FnOnce(&T::Source<'_>, Place, &mut bindings::iomap) -> Result,
+) -> c_int {
+    // SAFETY: By the contract.
+    let source = T::source(unsafe { Inode::from_raw(inode) });
+    // SAFETY: By the contract, it is ours during the call.
+    let map = unsafe { &mut *map };
+    let (pos, len) = (pos.unsigned_abs(), len.unsigned_abs());
+    from_result(|| {
+        let place = find(&source, pos, len, Purpose::Report, map)?;
+        set(&source, place, map).map(|()| 0)
+    })
 }
 
 /// `SEEK_HOLE`: an offset, or a negative errno.

@@ -169,6 +169,11 @@ programs="mount_options mount_defects image_stat image_files image_dirs image_xa
 as_c="mount_options image_stat image_files image_dirs image_xattr image_corrupt zread_corrupt zread_files
     access_acl access_idmap access_overlay access_security access_composefs
     iface_sysfs iface_handles iface_files iface_trace iface_dax source_devices source_windows source_removed"
+defects_here=fail
+
+if [ -d /sys/fs/selinux ]; then
+    programs="$programs access_selinux share_selinux" as_c="$as_c access_selinux" defects_here=selinux
+fi
 
 for program in $programs; do
     if wanted "$program"; then
@@ -185,7 +190,7 @@ fi
 
 if [ -n "$have_both" ] && wanted defects; then
     use_driver c && while read -r id how program test; do
-        [ "$how" != fail ] || run fail "$id: " "$program" -r "$test" <&3
+        [ "$how" != "$defects_here" ] || run fail "$id: " "$program" -r "$test" <&3
     done <"$here/defects.list" 3</dev/null
 fi
 

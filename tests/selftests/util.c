@@ -394,8 +394,7 @@ int klog_open(void)
 	return fd;
 }
 
-/* The text of the next record, or NULL at the end. */
-static char *klog_next(int fd)
+char *klog_next(int fd)
 {
 	static char record[8192];
 	ssize_t n;

@@ -79,6 +79,8 @@ int drop_caches(int what);
 
 /* The kernel's log from now on. */
 int klog_open(void);
+/* The text of the next record, or NULL at the end. */
+char *klog_next(int fd);
 /* Reads on to the end; counts the lines that begin with "erofs", keeps the last one in @line. */
 int klog_erofs(int fd, char *line, size_t size);
 bool klog_contains(int fd, const char *text);

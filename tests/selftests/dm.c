@@ -50,18 +50,37 @@ static size_t add_target(struct request *request, size_t at, uint64_t start, uin
 	return at + size;
 }
 
+static int64_t sectors_of(const char *dev)
+{
+	int fd = open(dev, O_RDONLY | O_CLOEXEC);
+	int64_t bytes, sectors;
+
+	if (fd < 0)
+		return -errno;
+	sectors = ioctl(fd, BLKGETSIZE64, &bytes) ? -errno : bytes / 512;
+	close(fd);
+	return sectors;
+}
+
+/* Goes over to the table in @request. */
+static int use_table(const char *name, struct request *request)
+{
+	int err = control(DM_TABLE_LOAD, request, name, DM_READONLY_FLAG);
+
+	return err ? err : dm_suspend(name, false);
+}
+
 int dm_create(const char *name, const char *dev, uint64_t bad_start, uint64_t bad_count, char out[DEV_LEN])
 {
 	struct request request = {};
-	uint64_t bytes, sectors, after = bad_start + bad_count;
+	uint64_t after = bad_start + bad_count;
+	int64_t sectors = sectors_of(dev);
 	char first[64], last[64];
 	size_t at;
-	int fd = open(dev, O_RDONLY | O_CLOEXEC), err;
+	int err;
 
-	if (fd < 0 || ioctl(fd, BLKGETSIZE64, &bytes))
-		return -errno;
-	close(fd);
-	sectors = bytes / 512;
+	if (sectors < 0)
+		return sectors;
 	err = control(DM_DEV_CREATE, &request, name, 0);
 	if (err)
 		return err;
@@ -77,35 +96,7 @@ int dm_create(const char *name, const char *dev, uint64_t bad_start, uint64_t ba
 	} else {
 		add_target(&request, 0, 0, sectors, "linear", first);
 	}
-	err = control(DM_TABLE_LOAD, &request, name, DM_READONLY_FLAG);
-	if (!err)
-		err = dm_suspend(name, false);
-	if (err)
-		dm_remove(name);
-	return err;
-}
-
-int dm_verity(const char *name, const char *dev, const char *hashes, const char *root, char out[DEV_LEN])
-{
-	struct request request = {};
-	char parameters[512];
-	uint64_t bytes;
-	int fd = open(dev, O_RDONLY | O_CLOEXEC), err;
-
-	if (fd < 0 || ioctl(fd, BLKGETSIZE64, &bytes))
-		return -errno;
-	close(fd);
-	err = control(DM_DEV_CREATE, &request, name, 0);
-	if (err)
-		return err;
-	snprintf(out, DEV_LEN, "/dev/dm-%u", minor(request.head.dev));
-	memset(&request, 0, sizeof(request));
-	snprintf(parameters, sizeof(parameters), "1 %s %s 4096 4096 %llu 0 sha256 %s -", dev, hashes,
-		 (unsigned long long)bytes / 4096, root);
-	add_target(&request, 0, 0, bytes / 512, "verity", parameters);
-	err = control(DM_TABLE_LOAD, &request, name, DM_READONLY_FLAG);
-	if (!err)
-		err = dm_suspend(name, false);
+	err = use_table(name, &request);
 	if (err)
 		dm_remove(name);
 	return err;

@@ -160,7 +160,7 @@ compare_trees() {
 
 programs="mount_options mount_defects image_stat image_files image_dirs image_xattr image_corrupt share_frames share_mmap share_lifetime
     share_ops share_inflight share_stacked share_options share_counters share_stress zread_corrupt
-    source_files source_devices source_windows source_share source_held source_removed
+    source_files source_devices source_windows source_share source_held source_removed source_verity
     zread_files zread_cache zread_memory share_encodings zread_stress zread_damage
     access_acl access_idmap access_overlay access_security access_composefs
     iface_sysfs iface_handles iface_files iface_encoded iface_trace iface_dax"

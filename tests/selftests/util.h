@@ -46,8 +46,6 @@ long device_reads(const char *dev);
 
 /* Device mapper: a linear copy of @dev whose I/O can be held up, and fail in a range of sectors. */
 int dm_create(const char *name, const char *dev, uint64_t bad_start, uint64_t bad_count, char out[DEV_LEN]);
-/* The device @dev, each block checked against the tree on @hashes, whose root's hash is @root. */
-int dm_verity(const char *name, const char *dev, const char *hashes, const char *root, char out[DEV_LEN]);
 int dm_suspend(const char *name, bool suspend);
 int dm_remove(const char *name);
 

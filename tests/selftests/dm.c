@@ -110,6 +110,13 @@ int dm_suspend(const char *name, bool suspend)
 	return control(DM_DEV_SUSPEND, &request, name, suspend ? DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG : 0);
 }
 
+int dm_freeze(const char *name)
+{
+	struct request request = {};
+
+	return control(DM_DEV_SUSPEND, &request, name, DM_SUSPEND_FLAG);
+}
+
 int dm_remove(const char *name)
 {
 	struct request request = {};

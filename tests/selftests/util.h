@@ -47,6 +47,8 @@ long device_reads(const char *dev);
 /* Device mapper: a linear copy of @dev whose I/O can be held up, and fail in a range of sectors. */
 int dm_create(const char *name, const char *dev, uint64_t bad_start, uint64_t bad_count, char out[DEV_LEN]);
 int dm_suspend(const char *name, bool suspend);
+/* Suspends it as dmsetup does, that is, after it froze the file system on it; dm_suspend() resumes and thaws. */
+int dm_freeze(const char *name);
 int dm_remove(const char *name);
 
 /* A disk that holds the image, until it is unplugged; one at a time. -ENODEV: this kernel has no null_blk. */

@@ -102,6 +102,19 @@ int dm_create(const char *name, const char *dev, uint64_t bad_start, uint64_t ba
 	return err;
 }
 
+int dm_flakey(const char *name, const char *dev, int up, int down)
+{
+	struct request request = {};
+	int64_t sectors = sectors_of(dev);
+	char parameters[64];
+
+	if (sectors < 0)
+		return sectors;
+	snprintf(parameters, sizeof(parameters), "%s 0 %d %d", dev, up, down);
+	add_target(&request, 0, 0, sectors, "flakey", parameters);
+	return use_table(name, &request);
+}
+
 int dm_suspend(const char *name, bool suspend)
 {
 	struct request request = {};

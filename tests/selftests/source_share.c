@@ -196,6 +196,47 @@ TEST_F(failing, bad_sectors_served_by_a_file)
 	EXPECT_SERVED();
 }
 
+/* A device that comes and goes. */
+TEST_F(failing, flakey_device)
+{
+	char loop[DEV_LEN], dev[DEV_LEN];
+	int fd = attach_image("share-b", loop);
+	bool failed = false, worked = false;
+	uint32_t own, crc;
+
+	ASSERT_EQ(0, mount_image("share-a-chunk", "/mnt/a", DOMAIN));
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, dm_create(DM, loop, 0, 0, dev));
+	ASSERT_EQ(0, mount_at(dev, "/mnt/b", DOMAIN));
+	ASSERT_EQ(0, path_crc("/mnt/b", "only-1", &own));
+	close(open_read("/mnt/a", "common", 0));
+	close(open_read("/mnt/b", "common", 0));
+	/* Gone. */
+	ASSERT_EQ(0, dm_flakey(DM, loop, 0, 3600));
+	EXPECT_SERVED();
+	ASSERT_EQ(0, drop_caches(1));
+	EXPECT_EQ(-EIO, path_crc("/mnt/b", "only-1", &crc));
+	/* Off and on, until both were seen. */
+	ASSERT_EQ(0, dm_flakey(DM, loop, 1, 1));
+	for (int i = 0; i < 1000 && !(failed && worked); i++) {
+		int err;
+
+		EXPECT_SERVED();
+		ASSERT_EQ(0, drop_caches(1));
+		err = path_crc("/mnt/b", "only-1", &crc);
+		failed |= err == -EIO;
+		worked |= !err && crc == own;
+		EXPECT_TRUE(err == -EIO || (!err && crc == own));
+	}
+	EXPECT_TRUE(failed && worked);
+	/* Back. */
+	ASSERT_EQ(0, dm_flakey(DM, loop, 3600, 0));
+	EXPECT_SERVED();
+	EXPECT_EQ(0, path_crc("/mnt/b", "only-1", &crc));
+	EXPECT_EQ(own, crc);
+	close(fd);
+}
+
 TEST_F(failing, truncated_compressed_file)
 {
 	uint32_t right, crc;

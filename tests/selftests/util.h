@@ -49,6 +49,8 @@ int dm_create(const char *name, const char *dev, uint64_t bad_start, uint64_t ba
 int dm_suspend(const char *name, bool suspend);
 /* Suspends it as dmsetup does, that is, after it froze the file system on it; dm_suspend() resumes and thaws. */
 int dm_freeze(const char *name);
+/* From now on it is all there for @up seconds, fails for @down seconds, and so on. @dev is what it was made of. */
+int dm_flakey(const char *name, const char *dev, int up, int down);
 int dm_remove(const char *name);
 
 /* A disk that holds the image, until it is unplugged; one at a time. -ENODEV: this kernel has no null_blk. */

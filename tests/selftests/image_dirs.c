@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <dirent.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -265,6 +266,55 @@ TEST_F(large, positions)
 	EXPECT_STREQ(".", readdir(dir)->d_name);
 	closedir(dir);
 	closedir(other);
+}
+
+static int list_at_once(const void *arg)
+{
+	static char buf[MIB];
+
+	return next_entries(*(const int *)arg, buf, sizeof(buf)) < 0;
+}
+
+/* It need not wait for what it has asked for, and the rest of the folder is not read for nobody. */
+TEST_F(large, killed_while_listing)
+{
+	long start, reads[2];
+	char dev[DEV_LEN];
+	pid_t pid;
+	int fd;
+
+	if (!strcmp(variant->image, "large-zd"))
+		return; /* It is read at once. */
+	ASSERT_EQ(0, umount_at("/mnt/a"));
+	fd = attach_image(variant->image, dev);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, dm_create("listed", dev, 0, 0, self->dev));
+	close(fd);
+	ASSERT_EQ(0, mount_at(self->dev, "/mnt/a", NULL));
+	fd = open_read("/mnt/a", "names", O_DIRECTORY);
+	ASSERT_LE(0, fd);
+	for (int killed = 0; killed < 2; killed++) {
+		ASSERT_EQ(0, lseek(fd, 0, SEEK_SET));
+		ASSERT_EQ(0, drop_caches(1));
+		start = device_reads(self->dev);
+		ASSERT_EQ(0, dm_suspend("listed", true));
+		pid = spawn(list_at_once, &fd);
+		EXPECT_EQ(-ETIMEDOUT, wait_child(pid, 1));
+		if (killed) {
+			kill(pid, SIGKILL);
+			EXPECT_EQ(256 + SIGKILL, wait_child(pid, 10));
+		}
+		ASSERT_EQ(0, dm_suspend("listed", false));
+		if (!killed) {
+			EXPECT_EQ(0, wait_child(pid, 10));
+		}
+		usleep(200000);
+		reads[killed] = device_reads(self->dev) - start;
+	}
+	EXPECT_GT(reads[0] / 2, reads[1]);
+	close(fd);
+	EXPECT_EQ(0, umount_at("/mnt/a"));
+	EXPECT_EQ(0, dm_remove("listed"));
 }
 
 static long negative_dentries(void)

@@ -184,6 +184,51 @@ TEST(nil_uuid)
 	ASSERT_EQ(0, stat("/mnt/a", &st));
 	EXPECT_EQ(st.st_dev, (uint32_t)fs.f_fsid.__val[0]);
 	EXPECT_EQ(0, fs.f_fsid.__val[1]);
+	/* If there is one. */
+	ASSERT_EQ(0, mount_file("good-uuid-nil", "/mnt/b", NULL));
+	ASSERT_EQ(0, statfs("/mnt/b", &fs));
+	EXPECT_EQ(0, fs.f_fsid.__val[0]);
+	EXPECT_EQ(0, fs.f_fsid.__val[1]);
+}
+
+/* Neither is any number that stands for one cut to 32 bits, on its way from the entry to the inode and back. */
+TEST(nids_beyond_32_bits)
+{
+	static const struct {
+		const char *name, *bytes;
+		uint64_t beyond;
+	} table[] = {
+		{ "dir/alpha", "alpha", 0 }, { "dir/beta", "far32", 1ULL << 32 }, { "dir/gamma", "far38", 1ULL << 38 },
+	};
+
+	ASSERT_EQ(0, private_mounts());
+	for (int of_file = 0; of_file < 2; of_file++) {
+		struct stat near, st;
+
+		ASSERT_EQ(0, of_file ? mount_file("distant", "/mnt/a", NULL) : mount_image("distant", "/mnt/a", NULL));
+		/* In memory alone, then beside the others. */
+		for (size_t i = ARRAY_SIZE(table); i--;) {
+			char bytes[8] = {};
+			int fds[ARRAY_SIZE(table)];
+
+			for (size_t k = 0; k < ARRAY_SIZE(table); k++) {
+				size_t n = (i + k) % ARRAY_SIZE(table);
+
+				fds[n] = open_read("/mnt/a", table[n].name, 0);
+				ASSERT_LE(0, fds[n]);
+				ASSERT_EQ(5, read(fds[n], bytes, sizeof(bytes)));
+				EXPECT_STREQ(table[n].bytes, bytes);
+			}
+			ASSERT_EQ(0, fstat(fds[0], &near));
+			for (size_t n = 0; n < ARRAY_SIZE(table); n++) {
+				ASSERT_EQ(0, fstat(fds[n], &st));
+				EXPECT_EQ(table[n].beyond, st.st_ino - near.st_ino);
+				close(fds[n]);
+			}
+			ASSERT_EQ(0, drop_caches(2));
+		}
+		EXPECT_EQ(0, umount_at("/mnt/a"));
+	}
 }
 
 /* Hard links are one inode. */

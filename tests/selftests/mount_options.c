@@ -124,6 +124,24 @@ TEST_F(mnt, read_only)
 	EXPECT_EQ(NULL, strstr(line, "pseudo_erofs"));
 }
 
+/* Where nothing stands against writing, a remount without "ro" is taken, and nothing comes of it. */
+TEST_F(mnt, remounted_for_writing)
+{
+	ASSERT_EQ(0, copy_image("small", "/dev/ram0"));
+	ASSERT_EQ(0, mount_at("/dev/ram0", "/mnt/a", NULL));
+	ASSERT_EQ(0, mount_file("small", "/mnt/b", NULL));
+	for (const char *dir = "/mnt/a"; dir; dir = dir[5] == 'a' ? "/mnt/b" : NULL) {
+		ASSERT_EQ(0, chdir(dir));
+		EXPECT_EQ(0, mount(NULL, dir, NULL, MS_REMOUNT, NULL))
+			TH_LOG("%s", dir);
+		EXPECT_TRUE(option_shown(dir, "ro"));
+		EXPECT_ERRNO(EROFS, mkdir("new", 0755));
+		EXPECT_ERRNO(EROFS, open("flat", O_RDWR));
+		ASSERT_EQ(0, chdir("/"));
+		EXPECT_EQ(0, umount_at(dir));
+	}
+}
+
 TEST_F(mnt, sources)
 {
 	mkdir("/mnt/dir", 0755);

@@ -145,13 +145,37 @@ TEST_F(devices, device_that_is_not_there)
 	EXPECT_EQ(ARRAY_SIZE(names), failed + right);
 }
 
-TEST_F(devices, blocks_of_all)
+/* Blocks are those of all devices, everything else is as the first one has it. */
+TEST_F(devices, figures)
 {
-	struct statfs fs;
+	static const struct {
+		const char *image;
+		int count;
+	} table[] = { { "dev-one", 1 }, { "dev-two", 2 }, { "dev-flat", 0 } };
 
-	ASSERT_EQ(0, mount_devices("dev-one", 1, variant->of_file, "/mnt/a", NULL));
-	ASSERT_EQ(0, statfs("/mnt/a", &fs));
-	EXPECT_EQ(1491, fs.f_blocks);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		int align = variant->of_file ? 0 : 512, fd;
+		struct statfs fs;
+		struct statx stx;
+
+		ASSERT_EQ(0, mount_devices(table[i].image, table[i].count, variant->of_file, "/mnt/a", NULL));
+		ASSERT_EQ(0, statfs("/mnt/a", &fs));
+		EXPECT_EQ(1491, fs.f_blocks)
+			TH_LOG("%s", table[i].image);
+		ASSERT_EQ(0, statx(AT_FDCWD, "/mnt/a/common", 0, STATX_BASIC_STATS | STATX_DIOALIGN, &stx));
+		EXPECT_EQ(variant->of_file ? 0 : 7 /* loop */, stx.stx_dev_major);
+		EXPECT_TRUE(stx.stx_mask & STATX_DIOALIGN);
+		EXPECT_EQ(align, stx.stx_dio_mem_align);
+		EXPECT_EQ(align, stx.stx_dio_offset_align);
+		fd = open_read("/mnt/a", "directory", O_DIRECTORY | O_DIRECT);
+		if (variant->of_file) {
+			EXPECT_EQ(-EINVAL, fd);
+		} else {
+			EXPECT_LE(0, fd);
+			close(fd);
+		}
+		EXPECT_EQ(0, umount_at("/mnt/a"));
+	}
 }
 
 TEST_F(devices, one_device_for_many)

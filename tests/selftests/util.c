@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <linux/loop.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,42 +31,6 @@ const char *image_path(const char *image)
 
 	snprintf(path, sizeof(path), "%s/%s.img", folder ? folder : "/images", image);
 	return path;
-}
-
-int attach_image(const char *image, char dev[DEV_LEN])
-{
-	struct loop_config config = { .info.lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR };
-	int control, fd, n, err;
-
-	config.fd = open(image_path(image), O_RDONLY | O_CLOEXEC);
-	if ((int)config.fd < 0)
-		return -errno;
-	control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	if (control < 0)
-		return -errno;
-	for (;;) {
-		n = ioctl(control, LOOP_CTL_GET_FREE);
-		if (n < 0)
-			break;
-		snprintf(dev, DEV_LEN, "/dev/loop%d", n);
-		fd = open(dev, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			break;
-		if (!ioctl(fd, LOOP_CONFIGURE, &config)) {
-			/* Its own cache would be in the way of those who measure. */
-			ioctl(fd, LOOP_SET_DIRECT_IO, 1UL);
-			goto out;
-		}
-		if (errno != EBUSY) /* somebody else took it */
-			break;
-		close(fd);
-	}
-	fd = -1;
-out:
-	err = errno;
-	close(config.fd);
-	close(control);
-	return fd < 0 ? -err : fd;
 }
 
 int mount_at(const char *dev, const char *dir, const char *options)

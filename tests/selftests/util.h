@@ -24,6 +24,8 @@ int private_mounts(void);
 const char *image_path(const char *image);
 /* Attaches it to a read-only loop device that goes away with its last user; the caller closes the descriptor. */
 int attach_image(const char *image, char dev[DEV_LEN]);
+/* The same for a file that is to be written to. */
+int attach_writable(const char *path, char dev[DEV_LEN]);
 int mount_at(const char *dev, const char *dir, const char *options);
 int mount_image(const char *image, const char *dir, const char *options);
 /* The image itself, as a file. */

@@ -176,6 +176,33 @@ TEST_F(dax, a_mapping_holds_the_mount)
 	EXPECT_EQ(0, umount_at("/mnt/a"));
 }
 
+/* The driver would refuse a shared mapping that may become writable; nobody has a file to ask for one with. */
+TEST_F(dax, mappings_stay_read_only)
+{
+	char *map;
+	int fd;
+
+	ASSERT_EQ(0, put("chunk-4k-4096"));
+	ASSERT_EQ(0, mount_at(PMEM, "/mnt/a", "dax"));
+	EXPECT_ERRNO(EROFS, open("/mnt/a/file/random", O_RDWR));
+	fd = open_read("/mnt/a", "file/random", 0);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	EXPECT_EQ(EACCES, errno);
+	map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_ERRNO(EACCES, mprotect(map, PAGE, PROT_READ | PROT_WRITE));
+	munmap(map, PAGE);
+	/* A private one has a page of its own once it is written to. */
+	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	map[0] ^= 1;
+	ASSERT_EQ(0, mount_image("chunk-4k-4096", "/mnt/b", NULL));
+	EXPECT_EQ(0, same_bytes("/mnt/a", "file/random", "/mnt/b", "file/random"));
+	munmap(map, PAGE);
+	close(fd);
+}
+
 TEST_F(dax, compressed_files_have_pages)
 {
 	uint32_t a, b;

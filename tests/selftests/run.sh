@@ -158,7 +158,7 @@ compare_trees() {
 
 # --- Programs ---
 
-programs="mount_options mount_defects image_stat image_files image_dirs image_xattr image_corrupt share_frames share_mmap share_lifetime
+programs="mount_options mount_defects mount_beside image_stat image_files image_dirs image_xattr image_corrupt share_frames share_mmap share_lifetime
     share_ops share_inflight share_stacked share_options share_counters share_stress zread_corrupt
     source_files source_devices source_windows source_share source_held source_removed source_verity source_xfs
     zread_files zread_cache zread_memory share_encodings zread_stress zread_damage

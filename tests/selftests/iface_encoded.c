@@ -1,32 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* fiemap of compressed files: what is at the places that it names are not the files' bytes, and it says so (W25). */
+#include "extents.h"
 #include "harness.h"
 
-#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-
-#define EXTENTS 64
-
-struct map {
-	struct fiemap head;
-	struct fiemap_extent extent[EXTENTS];
-};
-
-static int map_file(const char *path, uint64_t start, uint64_t length, uint32_t flags, struct map *map)
-{
-	int fd = open(path, O_RDONLY), err;
-
-	memset(map, 0, sizeof(*map));
-	map->head.fm_start = start;
-	map->head.fm_length = length;
-	map->head.fm_flags = flags;
-	map->head.fm_extent_count = EXTENTS;
-	err = ioctl(fd, FS_IOC_FIEMAP, map) ? -errno : 0;
-	close(fd);
-	return err;
-}
 
 FIXTURE(encoded) {
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Where files are, and what else ioctl(2) and fcntl(2) tell of them. */
+#include "extents.h"
 #include "harness.h"
 
-#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
@@ -29,27 +29,6 @@ struct fs_sysfs_path {
 #ifndef SYS_file_getattr
 #define SYS_file_getattr 468
 #endif
-
-#define EXTENTS 64
-
-struct map {
-	struct fiemap head;
-	struct fiemap_extent extent[EXTENTS];
-};
-
-static int map_file(const char *path, uint64_t start, uint64_t length, uint32_t flags, struct map *map)
-{
-	int fd = open(path, O_RDONLY), err;
-
-	memset(map, 0, sizeof(*map));
-	map->head.fm_start = start;
-	map->head.fm_length = length;
-	map->head.fm_flags = flags;
-	map->head.fm_extent_count = EXTENTS;
-	err = ioctl(fd, FS_IOC_FIEMAP, map) ? -errno : 0;
-	close(fd);
-	return err;
-}
 
 /* The device that the mount of @path is on. */
 static int open_device(const char *path)

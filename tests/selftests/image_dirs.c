@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Directories: positions, seeking and looking up. */
 #include "harness.h"
+#include "slow.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -279,17 +280,13 @@ static int list_at_once(const void *arg)
 TEST_F(large, killed_while_listing)
 {
 	long start, reads[2];
-	char dev[DEV_LEN];
 	pid_t pid;
 	int fd;
 
 	if (!strcmp(variant->image, "large-zd"))
 		return; /* It is read at once. */
 	ASSERT_EQ(0, umount_at("/mnt/a"));
-	fd = attach_image(variant->image, dev);
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, dm_create("listed", dev, 0, 0, self->dev));
-	close(fd);
+	ASSERT_EQ(0, dm_image("listed", variant->image, 0, 0, self->dev));
 	ASSERT_EQ(0, mount_at(self->dev, "/mnt/a", NULL));
 	fd = open_read("/mnt/a", "names", O_DIRECTORY);
 	ASSERT_LE(0, fd);

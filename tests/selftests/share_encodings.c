@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Equal files of images that encode them differently: one copy in memory, filled through whichever image can. */
+#include "extents.h"
 #include "harness.h"
-
-#include <linux/fiemap.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
+#include "slow.h"
 
 #define DM "selftest-encodings"
 
@@ -105,31 +103,14 @@ FIXTURE_VARIANT_ADD(fallback, zstd_sectors_lzma) { .healthy = "encoded-a-lzma", 
 /* The failing image on /mnt/b. */
 static int mount_failing(const FIXTURE_VARIANT(fallback) *variant, char dev[DEV_LEN])
 {
-	struct {
-		struct fiemap head;
-		struct fiemap_extent extent;
-	} map = { .head = { .fm_length = FIEMAP_MAX_OFFSET, .fm_extent_count = 1 } };
-	char loop[DEV_LEN];
-	int fd, err;
+	uint64_t start, count;
+	int err;
 
 	if (!variant->bad_sectors)
 		return mount_image(variant->failing, "/mnt/b", DOMAIN);
-	err = mount_image(variant->failing, "/mnt/where", NULL);
-	if (err)
-		return err;
-	fd = open_read("/mnt/where", "text", 0);
-	if (fd < 0 || ioctl(fd, FS_IOC_FIEMAP, &map))
-		return -EIO;
-	close(fd);
-	umount_at("/mnt/where");
-	fd = attach_image(variant->failing, loop);
-	if (fd < 0)
-		return fd;
-	err = dm_create(DM, loop, map.extent.fe_physical / 512, 8, dev);
-	if (!err)
-		err = mount_at(dev, "/mnt/b", DOMAIN);
-	close(fd);
-	return err;
+	err = extent_of(variant->failing, "text", &start, &count);
+	err = err ?: dm_image(DM, variant->failing, start, 8, dev);
+	return err ?: mount_at(dev, "/mnt/b", DOMAIN);
 }
 
 FIXTURE_SETUP(fallback)
@@ -147,7 +128,7 @@ FIXTURE_TEARDOWN(fallback)
 }
 
 /* Member of the shared file, without a page. */
-static void join(const char *dir)
+static void open_text(const char *dir)
 {
 	int fd = open_read(dir, "text", 0);
 
@@ -161,8 +142,8 @@ TEST_F(fallback, another_image_serves)
 
 	ASSERT_EQ(0, path_crc("/mnt/private", "text", &expected));
 	ASSERT_EQ(0, mount_image(variant->healthy, "/mnt/a", DOMAIN));
-	join("/mnt/a");
-	join("/mnt/b");
+	open_text("/mnt/a");
+	open_text("/mnt/b");
 	ASSERT_EQ(0, drop_caches(1));
 	EXPECT_EQ(0, path_crc("/mnt/b", "text", &crc));
 	EXPECT_EQ(expected, crc);
@@ -179,7 +160,7 @@ TEST_F(fallback, another_image_serves_a_fault)
 
 	ASSERT_EQ(0, path_crc("/mnt/private", "text", &expected));
 	ASSERT_EQ(0, mount_image(variant->healthy, "/mnt/a", DOMAIN));
-	join("/mnt/a");
+	open_text("/mnt/a");
 	fd = open_read("/mnt/b", "text", 0);
 	ASSERT_EQ(0, drop_caches(1));
 	EXPECT_EQ(0, file_crc_mmap(fd, &crc));
@@ -196,7 +177,7 @@ TEST_F(fallback, alone_it_is_an_error)
 		TH_LOG("%d", err);
 	/* After the healthy one came and went it is again. */
 	ASSERT_EQ(0, mount_image(variant->healthy, "/mnt/a", DOMAIN));
-	join("/mnt/a");
+	open_text("/mnt/a");
 	ASSERT_EQ(0, umount_at("/mnt/a"));
 	ASSERT_EQ(0, drop_caches(3));
 	err = path_crc("/mnt/b", "text", &crc);
@@ -212,8 +193,8 @@ TEST(nobody_can)
 	ASSERT_EQ(0, private_mounts());
 	ASSERT_EQ(0, mount_image("encoded-b-garbage", "/mnt/a", DOMAIN));
 	ASSERT_EQ(0, mount_image("encoded-b-zeros", "/mnt/b", DOMAIN));
-	join("/mnt/a");
-	join("/mnt/b");
+	open_text("/mnt/a");
+	open_text("/mnt/b");
 	EXPECT_EQ(-EUCLEAN, path_crc("/mnt/a", "text", &crc));
 	EXPECT_EQ(-EUCLEAN, path_crc("/mnt/b", "text", &crc));
 	EXPECT_EQ(-EUCLEAN, path_crc("/mnt/a", "text", &crc));

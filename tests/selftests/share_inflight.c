@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Reads that take long or fail on one image, while others come and go. A suspended device mapper target holds them. */
+#include "extents.h"
 #include "harness.h"
+#include "slow.h"
 
-#include <linux/fiemap.h>
-#include <linux/fs.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 
 #define DM "selftest-inflight"
 #define COMMON_PAGES 256
@@ -26,38 +25,9 @@ FIXTURE_VARIANT_ADD(inflight, chunks) { .image = "share-b-chunk" };
 /* B, with the given bad range, on the mapper device. */
 static int mount_b(const char *image, uint64_t bad_start, uint64_t bad_count, char dev[DEV_LEN])
 {
-	char loop[DEV_LEN];
-	int fd = attach_image(image, loop), err;
+	int err = dm_image(DM, image, bad_start, bad_count, dev);
 
-	if (fd < 0)
-		return fd;
-	dm_suspend(DM, false);
-	dm_remove(DM);
-	err = dm_create(DM, loop, bad_start, bad_count, dev);
-	if (!err)
-		err = mount_at(dev, "/mnt/b", DOMAIN);
-	close(fd);
-	return err;
-}
-
-/* First sector and count of the data of the file on the image. */
-static int extent_of(const char *image, const char *file, uint64_t *start, uint64_t *count)
-{
-	struct {
-		struct fiemap head;
-		struct fiemap_extent extent;
-	} map = { .head = { .fm_length = FIEMAP_MAX_OFFSET, .fm_extent_count = 1 } };
-	int err = mount_image(image, "/mnt/where", NULL), fd;
-
-	if (err)
-		return err;
-	fd = open_read("/mnt/where", file, 0);
-	if (fd < 0 || ioctl(fd, FS_IOC_FIEMAP, &map))
-		return -EIO;
-	close(fd);
-	*start = map.extent.fe_physical / 512;
-	*count = map.extent.fe_length / 512;
-	return umount_at("/mnt/where");
+	return err ?: mount_at(dev, "/mnt/b", DOMAIN);
 }
 
 FIXTURE_SETUP(inflight)
@@ -75,43 +45,18 @@ FIXTURE_TEARDOWN(inflight)
 	dm_remove(DM);
 }
 
-static int read_common(const void *dir)
-{
-	uint32_t crc;
-
-	return -path_crc(dir, "common", &crc);
-}
-
-static int unmount_b(const void *arg)
-{
-	(void)arg;
-	return -umount_at("/mnt/b");
-}
-
-/* Opens the file once: the latest to do so is the newest member. */
-static void join(const char *dir)
-{
-	char byte;
-	int fd = open_read(dir, "tiny", 0);
-
-	if (pread(fd, &byte, 1, 0) != 1)
-		perror(dir);
-	close(fd);
-	close(open_read(dir, "common", 0));
-}
-
 TEST_F(inflight, W3_reading_one_image_needs_no_other)
 {
 	pid_t reader, unmounter;
 
 	ASSERT_EQ(0, mount_b(variant->image, 0, 0, self->dev));
-	join("/mnt/a");
-	join("/mnt/b");
+	join("/mnt/a", "common");
+	join("/mnt/b", "common");
 	ASSERT_EQ(0, drop_caches(1));
 	ASSERT_EQ(0, dm_suspend(DM, true));
-	reader = spawn(read_common, "/mnt/a");
+	reader = start_reading("/mnt/a", "common");
 	EXPECT_EQ(0, wait_child(reader, 20));
-	unmounter = spawn(unmount_b, NULL);
+	unmounter = start_unmounting("/mnt/b");
 	EXPECT_EQ(0, wait_child(unmounter, 20));
 	/* Where the reader did take B, this is when its superblock is gone. */
 	ASSERT_EQ(0, dm_suspend(DM, false));
@@ -125,15 +70,15 @@ TEST_F(inflight, W4_unmount_waits_for_its_reads)
 
 	ASSERT_EQ(0, mount_b(variant->image, 0, 0, self->dev));
 	/* A member too: what B fills outlives B's inode. */
-	join("/mnt/a");
-	join("/mnt/b");
+	join("/mnt/a", "common");
+	join("/mnt/b", "common");
 	ASSERT_EQ(0, dm_suspend(DM, true));
-	reader = spawn(read_common, "/mnt/b");
+	reader = start_reading("/mnt/b", "common");
 	sleep(1);
 	/* The reader and its file go, the request stays. */
 	kill(reader, SIGKILL);
 	ASSERT_EQ(256 + SIGKILL, wait_child(reader, 20));
-	unmounter = spawn(unmount_b, NULL);
+	unmounter = start_unmounting("/mnt/b");
 	EXPECT_EQ(-ETIMEDOUT, wait_child(unmounter, 3));
 	ASSERT_EQ(0, dm_suspend(DM, false));
 	EXPECT_EQ(0, wait_child(unmounter, 20));
@@ -149,13 +94,13 @@ TEST_F(inflight, last_unmount_waits_for_its_reads)
 
 	ASSERT_EQ(0, mount_b(variant->image, 0, 0, self->dev));
 	ASSERT_EQ(0, umount_at("/mnt/a"));
-	join("/mnt/b");
+	join("/mnt/b", "common");
 	ASSERT_EQ(0, dm_suspend(DM, true));
-	reader = spawn(read_common, "/mnt/b");
+	reader = start_reading("/mnt/b", "common");
 	sleep(1);
 	kill(reader, SIGKILL);
 	ASSERT_EQ(256 + SIGKILL, wait_child(reader, 20));
-	unmounter = spawn(unmount_b, NULL);
+	unmounter = start_unmounting("/mnt/b");
 	EXPECT_EQ(-ETIMEDOUT, wait_child(unmounter, 3));
 	ASSERT_EQ(0, dm_suspend(DM, false));
 	EXPECT_EQ(0, wait_child(unmounter, 20));
@@ -169,13 +114,13 @@ TEST_F(inflight, reader_waits_for_a_page_that_another_image_fills)
 	uint32_t crc;
 
 	ASSERT_EQ(0, mount_b(variant->image, 0, 0, self->dev));
-	join("/mnt/b");
-	join("/mnt/a");
+	join("/mnt/b", "common");
+	join("/mnt/a", "common");
 	ASSERT_EQ(0, drop_caches(1));
 	ASSERT_EQ(0, dm_suspend(DM, true));
-	slow = spawn(read_common, "/mnt/b");
+	slow = start_reading("/mnt/b", "common");
 	sleep(1);
-	reader = spawn(read_common, "/mnt/a");
+	reader = start_reading("/mnt/a", "common");
 	sleep(1);
 	ASSERT_EQ(0, dm_suspend(DM, false));
 	EXPECT_EQ(0, wait_child(reader, 20));
@@ -192,8 +137,8 @@ TEST_F(inflight, W6_bad_sectors_of_one_image_do_not_harm_others)
 
 	ASSERT_EQ(0, extent_of(variant->image, "common", &start, &count));
 	ASSERT_EQ(0, mount_b(variant->image, start, count, self->dev));
-	join("/mnt/a");
-	join("/mnt/b");
+	join("/mnt/a", "common");
+	join("/mnt/b", "common");
 	EXPECT_EQ(0, path_crc("/mnt/a", "common", &crc));
 	EXPECT_EQ(self->crc, crc);
 	/* Their pages now serve B as well. */

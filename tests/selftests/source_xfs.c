@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Image files on an XFS: read through its cache and directly, reflinked, with holes and unwritten extents, cut short. */
+#include "extents.h"
 #include "harness.h"
 
 #include <linux/falloc.h>
-#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -11,6 +11,7 @@
 
 FIXTURE(xfs) {
 	const char *image;	/* its copy on the XFS, mounted nowhere yet */
+	off_t at;		/* where the data of the first file begins */
 };
 
 FIXTURE_VARIANT(xfs) {
@@ -39,6 +40,7 @@ FIXTURE_VARIANT_ADD(xfs, zstd_direct) {
 
 FIXTURE_SETUP(xfs)
 {
+	uint64_t start, count;
 	char dev[DEV_LEN];
 	int fd;
 
@@ -52,6 +54,8 @@ FIXTURE_SETUP(xfs)
 	close(fd);
 	self->image = "/mnt/xfs/image";
 	ASSERT_EQ(0, copy_image(variant->image, self->image));
+	ASSERT_EQ(0, extent_of(variant->image, variant->files[0], &start, &count));
+	self->at = start * 512;
 	ASSERT_EQ(0, mount_image(variant->image, "/mnt/b", NULL));
 }
 
@@ -78,20 +82,6 @@ static const char *wrong_file(const char * const *file)
 	return *file;
 }
 
-/* Where the data of the first file is in the image. */
-static off_t first_data(const char *file)
-{
-	struct {
-		struct fiemap head;
-		struct fiemap_extent extent;
-	} map = { .head = { .fm_length = FIEMAP_MAX_OFFSET, .fm_extent_count = 1 } };
-	int fd = open_read("/mnt/b", file, 0);
-	off_t at = fd < 0 || ioctl(fd, FS_IOC_FIEMAP, &map) ? -EIO : (off_t)map.extent.fe_physical;
-
-	close(fd);
-	return at;
-}
-
 TEST_F(xfs, reads)
 {
 	uint32_t crc, mapped;
@@ -114,18 +104,16 @@ TEST_F(xfs, reads)
 TEST_F(xfs, reflinked)
 {
 	int from = open(self->image, O_RDWR | O_CLOEXEC), to = open("/mnt/xfs/copy", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	off_t at = first_data(variant->files[0]);
 	char noise[4096];
 	uint32_t crc;
 
 	memset(noise, 0xa5, sizeof(noise));
-	ASSERT_LE(0, at);
 	ASSERT_EQ(0, ioctl(to, FICLONE, from));
 	close(to);
 	ASSERT_EQ(0, mount_at("/mnt/xfs/copy", "/mnt/a", variant->options));
 	EXPECT_EQ(NULL, wrong_file(variant->files));
 	EXPECT_EQ(0, umount_at("/mnt/a"));
-	ASSERT_EQ(sizeof(noise), pwrite(from, noise, sizeof(noise), at));
+	ASSERT_EQ(sizeof(noise), pwrite(from, noise, sizeof(noise), self->at));
 	close(from);
 	ASSERT_EQ(0, go_cold(self->image));
 	ASSERT_EQ(0, go_cold("/mnt/xfs/copy"));
@@ -144,15 +132,13 @@ TEST_F(xfs, reflinked)
 TEST_F(xfs, holes_and_unwritten_extents)
 {
 	static const int modes[] = { FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE };
-	off_t at = first_data(variant->files[0]);
 	char there[2 * PAGE], zeros[PAGE] = {};
 	uint32_t crc;
 
-	ASSERT_LE(0, at);
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
 		int fd = open(self->image, O_RDWR | O_CLOEXEC);
 
-		ASSERT_EQ(0, fallocate(fd, modes[i], at, PAGE));
+		ASSERT_EQ(0, fallocate(fd, modes[i], self->at, PAGE));
 		close(fd);
 		ASSERT_EQ(0, go_cold(self->image));
 		ASSERT_EQ(0, mount_at(self->image, "/mnt/a", variant->options));
@@ -173,12 +159,10 @@ TEST_F(xfs, holes_and_unwritten_extents)
 /* What is gone is an error, never zeros; also if it goes while it is mounted. */
 TEST_F(xfs, cut_short)
 {
-	off_t at = first_data(variant->files[0]);
 	uint32_t crc;
 	int fd;
 
-	ASSERT_LE(0, at);
-	ASSERT_EQ(0, truncate(self->image, at + 512));
+	ASSERT_EQ(0, truncate(self->image, self->at + 512));
 	ASSERT_EQ(0, mount_at(self->image, "/mnt/a", variant->options));
 	EXPECT_EQ(-EIO, path_crc("/mnt/a", variant->files[0], &crc));
 	EXPECT_EQ(0, umount_at("/mnt/a"));
@@ -186,7 +170,7 @@ TEST_F(xfs, cut_short)
 	ASSERT_EQ(0, mount_at(self->image, "/mnt/a", variant->options));
 	fd = open_read("/mnt/a", variant->files[0], 0);
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, truncate(self->image, at));
+	ASSERT_EQ(0, truncate(self->image, self->at));
 	EXPECT_EQ(-EIO, file_crc(fd, &crc));
 	close(fd);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Compressed files under concurrent use, with reads in flight, and with decoders that wait for each other. */
 #include "harness.h"
+#include "slow.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -192,19 +193,11 @@ FIXTURE_VARIANT_ADD(zflight, zstd_shared) { .image = "encoded-a-zstd", .options 
 
 FIXTURE_SETUP(zflight)
 {
-	char loop[DEV_LEN];
-	int fd;
-
 	ASSERT_EQ(0, private_mounts());
 	ASSERT_EQ(0, mount_image("encoded-a-private", "/mnt/private", NULL));
 	ASSERT_EQ(0, path_crc("/mnt/private", "words", &self->crc));
-	fd = attach_image(variant->image, loop);
-	ASSERT_GE(fd, 0);
-	dm_suspend(DM, false);
-	dm_remove(DM);
-	ASSERT_EQ(0, dm_create(DM, loop, 0, 0, self->dev));
+	ASSERT_EQ(0, dm_image(DM, variant->image, 0, 0, self->dev));
 	ASSERT_EQ(0, mount_at(self->dev, "/mnt/a", variant->options));
-	close(fd);
 }
 
 FIXTURE_TEARDOWN(zflight)
@@ -212,13 +205,6 @@ FIXTURE_TEARDOWN(zflight)
 	dm_suspend(DM, false);
 	umount_at("/mnt/a");
 	dm_remove(DM);
-}
-
-static int read_words(const void *dir)
-{
-	uint32_t crc;
-
-	return -path_crc(dir, "words", &crc);
 }
 
 /* The reader has brought the index in, so that it is file data that the device owes. */
@@ -250,7 +236,7 @@ TEST_F(zflight, unmount_waits_for_reads)
 
 	know_the_index();
 	ASSERT_EQ(0, dm_suspend(DM, true));
-	reader = spawn(read_words, "/mnt/a");
+	reader = start_reading("/mnt/a", "words");
 	usleep(500000);
 	kill(reader, SIGKILL);
 	unmounter = spawn(unmount_a, NULL);
@@ -270,7 +256,7 @@ TEST_F(zflight, killed_reader_leaves_no_wrong_page)
 
 	know_the_index();
 	ASSERT_EQ(0, dm_suspend(DM, true));
-	reader = spawn(read_words, "/mnt/a");
+	reader = start_reading("/mnt/a", "words");
 	usleep(300000);
 	kill(reader, SIGKILL);
 	usleep(300000);
@@ -290,7 +276,7 @@ TEST_F(zflight, slow_device)
 	for (int round = 0; round < (quick() ? 3 : 10); round++) {
 		ASSERT_EQ(0, drop_caches(3));
 		for (int i = 0; i < 4; i++)
-			readers[i] = spawn(read_words, "/mnt/a");
+			readers[i] = start_reading("/mnt/a", "words");
 		for (int i = 0; i < 4; i++) {
 			ASSERT_EQ(0, dm_suspend(DM, true));
 			usleep(5000);
@@ -311,16 +297,12 @@ TEST_F(zflight, slow_device)
 TEST(bad_sectors)
 {
 	static char page[PAGE];
-	char loop[DEV_LEN], dev[DEV_LEN];
+	char dev[DEV_LEN];
 	int fd, failed = 0, pages = 0;
 
 	ASSERT_EQ(0, private_mounts());
-	dm_remove(DM);
-	fd = attach_image("encoded-a-lz4", loop);
-	ASSERT_GE(fd, 0);
 	/* In the middle of the image: data, since its index is at the end or the start. */
-	ASSERT_EQ(0, dm_create(DM, loop, 1024, 64, dev));
-	close(fd);
+	ASSERT_EQ(0, dm_image(DM, "encoded-a-lz4", 1024, 64, dev));
 	ASSERT_EQ(0, mount_at(dev, "/mnt/a", NULL));
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		fd = open_read("/mnt/a", files[i], 0);
@@ -344,13 +326,6 @@ TEST(bad_sectors)
 	ASSERT_EQ(0, dm_remove(DM));
 }
 
-static int read_tail(const void *dir)
-{
-	uint32_t crc;
-
-	return -path_crc(dir, "tail", &crc);
-}
-
 /* The kernel's stack and the reader survive a packed file that points into itself. */
 TEST(packed_file_in_itself)
 {
@@ -365,7 +340,7 @@ TEST(packed_file_in_itself)
 		EXPECT_EQ(-EUCLEAN, err);
 		return;
 	}
-	reader = spawn(read_tail, "/mnt/bad");
+	reader = start_reading("/mnt/bad", "tail");
 	err = wait_child(reader, 10);
 	EXPECT_TRUE(err == EUCLEAN || err == EIO)
 		TH_LOG("%d", err);

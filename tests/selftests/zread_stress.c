@@ -2,144 +2,39 @@
 /* Compressed files under concurrent use, with reads in flight, and with decoders that wait for each other. */
 #include "harness.h"
 #include "slow.h"
+#include "stress.h"
 
-#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
-#include <time.h>
 
 #define DM "selftest-zread"
 
 static const char * const files[] = { "text", "words", "mixed", "tail", "tiny", "zero", "sparse" };
-static uint32_t sums[ARRAY_SIZE(files)];
-static time_t end;
-
-static bool running(void)
-{
-	return time(NULL) < end;
-}
-
-static unsigned int draw(unsigned int *seed, unsigned int below)
-{
-	*seed = *seed * 1103515245 + 12345;
-	return (*seed >> 16) % below;
-}
-
-static void move_to_cpu(unsigned int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
-
-/* Reads or maps files of mounts that come and go, from one CPU and the other (CVE-2024-42300); those that are there must be right. */
-static int reader(const void *arg)
-{
-	unsigned int seed = (uintptr_t)arg, rounds = 0;
-	char dir[16];
-
-	while (running()) {
-		size_t i = draw(&seed, ARRAY_SIZE(files));
-		uint32_t crc;
-		int fd, err;
-
-		snprintf(dir, sizeof(dir), "/mnt/%u", draw(&seed, 6));
-		move_to_cpu(draw(&seed, 2));
-		fd = open_read(dir, files[i], 0);
-		if (fd < 0)
-			continue;
-		if (!draw(&seed, 3))
-			posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
-		err = draw(&seed, 2) ? file_crc(fd, &crc) : file_crc_mmap(fd, &crc);
-		if (!draw(&seed, 4))
-			posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-		close(fd);
-		if (!err && crc != sums[i])
-			err = -EUCLEAN;
-		if (err) {
-			fprintf(stderr, "# %s/%s: %s\n", dir, files[i], strerror(-err));
-			return 1;
-		}
-		rounds++;
-	}
-	/* Fewer would be no stress. */
-	return rounds > 10 ? 0 : 2;
-}
-
-static int dropper(const void *arg)
-{
-	unsigned int seed = 7;
-
-	(void)arg;
-	while (running()) {
-		drop_caches(1 + draw(&seed, 3));
-		usleep(5000);
-	}
-	return 0;
-}
-
-struct mounts {
-	const char *images[6];
-	const char *options;
-};
-
-static int mounter(const void *arg)
-{
-	const struct mounts *mounts = arg;
-	unsigned int seed = 5, rounds = 0;
-	char dir[16];
-
-	while (running()) {
-		unsigned int i = draw(&seed, 6);
-		int err;
-
-		snprintf(dir, sizeof(dir), "/mnt/%u", i);
-		if (shown_options(dir)) {
-			err = draw(&seed, 3) ? umount_at(dir) : umount2(dir, MNT_DETACH) ? -errno : 0;
-			if (err == -EBUSY)
-				err = 0;
-		} else {
-			err = mount_image(mounts->images[i], dir, mounts->options);
-			rounds++;
-		}
-		if (err) {
-			fprintf(stderr, "# %s: %s\n", dir, strerror(-err));
-			return 1;
-		}
-		usleep(draw(&seed, 10000));
-	}
-	return rounds > 10 ? 0 : 2;
-}
 
 FIXTURE(stress) {
 };
 
 FIXTURE_VARIANT(stress) {
-	struct mounts mounts;
-	const char *what;
+	const char *images[STRESS_MOUNTS], *options;
 };
 
 /* The window of decoders grows from mount to mount, while others wait for one (CVE-2022-50193). */
 FIXTURE_VARIANT_ADD(stress, private) {
-	.mounts = { { "encoded-a-lz4", "encoded-a-lz4hc64k", "encoded-a-zstd", "encoded-a-lzma", "encoded-a-deflate", "encoded-a-packed" } },
+	.images = { "encoded-a-lz4", "encoded-a-lz4hc64k", "encoded-a-zstd", "encoded-a-lzma", "encoded-a-deflate", "encoded-a-packed" },
 };
 /* Extents that many files name: clusters in no order of theirs (CVE-2023-53777). */
 FIXTURE_VARIANT_ADD(stress, packed) {
-	.mounts = { { "encoded-a-packed", "encoded-a-packed", "encoded-a-packed", "encoded-a-48bit", "encoded-a-lzma", "encoded-a-packed" } },
+	.images = { "encoded-a-packed", "encoded-a-packed", "encoded-a-packed", "encoded-a-48bit", "encoded-a-lzma", "encoded-a-packed" },
 };
 FIXTURE_VARIANT_ADD(stress, shared) {
-	.mounts = { { "encoded-a-lz4", "encoded-b-plain", "encoded-a-zstd", "encoded-b-lzma", "encoded-a-48bit", "encoded-b-packed" }, DOMAIN },
+	.images = { "encoded-a-lz4", "encoded-b-plain", "encoded-a-zstd", "encoded-b-lzma", "encoded-a-48bit", "encoded-b-packed" },
+	.options = DOMAIN,
 };
 
 FIXTURE_SETUP(stress)
 {
 	ASSERT_EQ(0, private_mounts());
 	ASSERT_EQ(0, mount_image("encoded-a-private", "/mnt/private", NULL));
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		ASSERT_EQ(0, path_crc("/mnt/private", files[i], &sums[i]));
-	}
 }
 
 FIXTURE_TEARDOWN(stress)
@@ -148,27 +43,13 @@ FIXTURE_TEARDOWN(stress)
 
 TEST_F(stress, concurrent_use)
 {
-	pid_t pids[8];
-	int count = 0;
-	char dir[16];
+	struct stress this = { .options = variant->options, .pause = 10, .least = 10 };
 
-	if (driver_is_c() && variant->mounts.options)
+	if (driver_is_c() && variant->options)
 		SKIP(return, "the C driver's W3: readers of images that were unmounted");
-	end = time(NULL) + (quick() ? 5 : 10);
-	for (uintptr_t i = 1; i <= 4; i++)
-		pids[count++] = spawn(reader, (void *)i);
-	pids[count++] = spawn(dropper, NULL);
-	pids[count++] = spawn(mounter, &variant->mounts);
-	for (int i = 0; i < count; i++) {
-		EXPECT_EQ(0, wait_child(pids[i], 120))
-			TH_LOG("process %d", i);
-	}
-	for (int i = 0; i < 6; i++) {
-		snprintf(dir, sizeof(dir), "/mnt/%d", i);
-		if (shown_options(dir)) {
-			EXPECT_EQ(0, umount_at(dir));
-		}
-	}
+	memcpy(this.images, variant->images, sizeof(this.images));
+	memcpy(this.files, files, sizeof(files));
+	EXPECT_EQ(0, stress(&this));
 	if (!driver_is_c()) {
 		EXPECT_EQ(0, read_number("/sys/fs/erofs/sharing/shared_inodes"));
 		EXPECT_EQ(0, read_number("/sys/fs/erofs/sharing/members"));

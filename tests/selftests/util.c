@@ -4,17 +4,13 @@
 #include <errno.h>
 #include <grp.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 int private_mounts(void)
@@ -163,188 +159,6 @@ int open_read(const char *dir, const char *file, int flags)
 	snprintf(path, sizeof(path), "%s/%s", dir, file);
 	fd = open(path, O_RDONLY | O_CLOEXEC | flags);
 	return fd < 0 ? -errno : fd;
-}
-
-uint32_t crc32(uint32_t crc, const void *data, size_t size)
-{
-	static uint32_t table[256];
-	const uint8_t *at = data;
-
-	for (uint32_t n = 0; n < 256 && !table[255]; n++) {
-		table[n] = n;
-		for (int bit = 0; bit < 8; bit++)
-			table[n] = table[n] >> 1 ^ (table[n] & 1 ? 0xedb88320 : 0);
-	}
-	for (crc = ~crc; size--; at++)
-		crc = table[(crc ^ *at) & 0xff] ^ crc >> 8;
-	return ~crc;
-}
-
-int file_crc(int fd, uint32_t *crc)
-{
-	static char buf[65536] __attribute__((aligned(PAGE)));
-	ssize_t n;
-	off_t at = 0;
-
-	*crc = 0;
-	while ((n = pread(fd, buf, sizeof(buf), at)) > 0) {
-		*crc = crc32(*crc, buf, n);
-		at += n;
-		if (n % 512) /* the end; a direct read may not start there */
-			break;
-	}
-	return n < 0 ? -errno : 0;
-}
-
-int file_crc_mmap(int fd, uint32_t *crc)
-{
-	struct stat st;
-	void *map;
-
-	*crc = 0;
-	if (fstat(fd, &st))
-		return -errno;
-	if (!st.st_size)
-		return 0;
-	map = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return -errno;
-	*crc = crc32(0, map, st.st_size);
-	munmap(map, st.st_size);
-	return 0;
-}
-
-int path_crc(const char *dir, const char *file, uint32_t *crc)
-{
-	int fd = open_read(dir, file, 0), err;
-
-	if (fd < 0)
-		return fd;
-	err = file_crc(fd, crc);
-	close(fd);
-	return err;
-}
-
-int same_bytes(const char *dir_a, const char *file_a, const char *dir_b, const char *file_b)
-{
-	static char a[65536], b[65536];
-	int fa = open_read(dir_a, file_a, 0), fb = open_read(dir_b, file_b, 0), err = 0;
-	ssize_t n, m;
-
-	if (fa < 0 || fb < 0) {
-		err = fa < 0 ? fa : fb;
-		goto out;
-	}
-	do {
-		n = read(fa, a, sizeof(a));
-		m = read(fb, b, sizeof(b));
-		if (n < 0 || m < 0)
-			err = -errno;
-		else if (n != m || memcmp(a, b, n))
-			err = -EUCLEAN;
-	} while (!err && n);
-out:
-	if (fa >= 0)
-		close(fa);
-	if (fb >= 0)
-		close(fb);
-	return err;
-}
-
-int page_frames(int fd, size_t count, uint64_t *frames, void **mapping)
-{
-	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), err = 0;
-	const volatile char *map = mmap(NULL, count * PAGE, PROT_READ, MAP_SHARED, fd, 0);
-
-	if (pagemap < 0 || map == MAP_FAILED)
-		return -errno;
-	*mapping = (void *)map;
-	/* A page may be on its way to another frame. */
-	for (int tries = 0; !tries || (err == -EFAULT && tries < 5); tries++) {
-		err = 0;
-		for (size_t i = 0; i < count; i++)
-			(void)map[i * PAGE];
-		if (pread(pagemap, frames, count * 8, (uintptr_t)map / PAGE * 8) != (ssize_t)count * 8)
-			err = -EIO;
-		for (size_t i = 0; i < count && !err; i++) {
-			/* Bit 63: present. Without the capability the number reads as 0. */
-			if (!(frames[i] >> 63))
-				err = -EFAULT;
-			frames[i] &= (1ULL << 55) - 1;
-			if (!frames[i] && !err)
-				err = -EPERM;
-		}
-	}
-	close(pagemap);
-	return err;
-}
-
-int frames_shared(const char *dir_a, const char *file_a, const char *dir_b, const char *file_b, size_t count)
-{
-	uint64_t *a = calloc(count, 8), *b = calloc(count, 8);
-	int fa = open_read(dir_a, file_a, 0), fb = open_read(dir_b, file_b, 0);
-	int err = fa < 0 ? fa : fb < 0 ? fb : 0, shared = 0;
-	void *map_a = NULL, *map_b = NULL;
-
-	if (!err)
-		err = page_frames(fa, count, a, &map_a);
-	if (!err)
-		err = page_frames(fb, count, b, &map_b);
-	for (size_t i = 0; i < count; i++)
-		shared += a[i] == b[i];
-	if (map_a)
-		munmap(map_a, count * PAGE);
-	if (map_b)
-		munmap(map_b, count * PAGE);
-	if (fa >= 0)
-		close(fa);
-	if (fb >= 0)
-		close(fb);
-	free(a);
-	free(b);
-	return err ? err : shared;
-}
-
-long resident_pages(int fd)
-{
-	struct stat st;
-	unsigned char *vec;
-	long resident = 0;
-	size_t pages;
-	void *map;
-
-	if (fstat(fd, &st))
-		return -errno;
-	pages = (st.st_size + PAGE - 1) / PAGE;
-	map = mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-	vec = malloc(pages);
-	if (map == MAP_FAILED || mincore(map, st.st_size, vec))
-		return -errno;
-	for (size_t i = 0; i < pages; i++)
-		resident += vec[i] & 1;
-	munmap(map, st.st_size);
-	free(vec);
-	return resident;
-}
-
-long path_resident(const char *dir, const char *file)
-{
-	int fd = open_read(dir, file, 0);
-	long n;
-
-	if (fd < 0)
-		return fd;
-	n = resident_pages(fd);
-	close(fd);
-	return n;
-}
-
-int drop_caches(int what)
-{
-	char text[4];
-
-	snprintf(text, sizeof(text), "%d", what);
-	return write_file("/proc/sys/vm/drop_caches", text);
 }
 
 int klog_open(void)

@@ -98,7 +98,8 @@ static const gfp_t EROFS_C_GFP_OPTIONAL = GFP_NOFS | __GFP_NOWARN;
 static const gfp_t EROFS_C_GFP_MUST = GFP_NOFS | __GFP_NOFAIL;
 static const u32 EROFS_C_GETFSLABEL = FS_IOC_GETFSLABEL;
 static const s64 EROFS_C_MAX_LFS_FILESIZE = MAX_LFS_FILESIZE;
-static const u64 EROFS_C_IOMAP_NULL_ADDR = IOMAP_NULL_ADDR;
+/* Signed: bindgen 0.71 makes no constant of what is above S64_MAX. */
+static const s64 EROFS_C_IOMAP_NULL_ADDR = IOMAP_NULL_ADDR;
 
 /* The mount options; their numbers are what fs_parse() returns. */
 enum {
@@ -206,7 +207,7 @@ extern unsigned int erofs_helper_deflate_streams;
 extern unsigned int erofs_helper_zstd_streams;
 unsigned int erofs_helper_noio_save(void);
 void erofs_helper_noio_restore(unsigned int flags);
-static const unsigned long EROFS_C_SHRINK_STOP = SHRINK_STOP;
+static const long EROFS_C_SHRINK_STOP = SHRINK_STOP;
 
 /* DAX; without CONFIG_FS_DAX nobody calls the last four. */
 struct dax_device *erofs_helper_dax_get(struct block_device *bdev, u64 *offset);

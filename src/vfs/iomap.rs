@@ -33,7 +33,8 @@ use kernel::{
 };
 
 /// The address of bytes that are at no address.
-pub(crate) const NOWHERE: u64 = bindings::EROFS_C_IOMAP_NULL_ADDR;
+// CAST: Its own type is unsigned.
+pub(crate) const NOWHERE: u64 = bindings::EROFS_C_IOMAP_NULL_ADDR as u64;
 
 /// Where an extent's bytes are.
 pub(crate) enum Place {
@@ -173,7 +174,7 @@ fn find<E: Extents>(
     map: &mut bindings::iomap,
 ) -> Result<Place> {
     map.flags = 0;
-    map.addr = bindings::EROFS_C_IOMAP_NULL_ADDR;
+    map.addr = NOWHERE;
     map.type_ = bindings::EROFS_C_IOMAP_HOLE as u16;
     if pos >= source.size() {
         // Only reports ask beyond the end of the file.

@@ -95,7 +95,8 @@ impl<T: Cache> Shrinker<T> {
         // SAFETY: By the contract.
         let max = unsafe { (*control).nr_to_scan };
         match cache.shrink(max) {
-            0 => bindings::EROFS_C_SHRINK_STOP,
+            // CAST: Its own type is unsigned.
+            0 => bindings::EROFS_C_SHRINK_STOP as c_ulong,
             freed => freed,
         }
     }

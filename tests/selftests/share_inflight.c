@@ -181,8 +181,8 @@ TEST_F(inflight, a_removed_disk_is_not_asked_first)
 	fd = open_read("/mnt/c", "common", 0);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, mount_b(variant->image, start, count, self->dev));
-	join("/mnt/b");
-	join("/mnt/a");
+	join("/mnt/b", "common");
+	join("/mnt/a", "common");
 	ASSERT_EQ(0, nullb_unplug());
 	ASSERT_EQ(0, drop_caches(1));
 	EXPECT_EQ(0, path_crc("/mnt/b", "common", &crc));

@@ -368,7 +368,7 @@ fn whole_files_are_where_map_says() {
     let mut found = 0;
     for layout in layouts {
         for xattr_pos in [4096, 4096 + 64, 8192 - 10, u64::MAX - 20] {
-            for size in [1, 10, 4000, 4096, 4097, 9000, i64::MAX.cast_unsigned()] {
+            for size in [1, 10, 4000, 4096, 4097, 9000, i64::MAX.unsigned_abs()] {
                 let body = body(layout, xattr_pos, 16);
                 let Some(addr) = whole(&sb, &body, size) else {
                     continue;

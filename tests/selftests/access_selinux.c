@@ -34,14 +34,14 @@ FIXTURE_VARIANT(labels) {
 	bool as_file;
 };
 
-FIXTURE_VARIANT_ADD(labels, inline_4096) { .image = "label" };
-FIXTURE_VARIANT_ADD(labels, inline_512) { .image = "label-512" };
-FIXTURE_VARIANT_ADD(labels, shared) { .image = "label-shared" };
-FIXTURE_VARIANT_ADD(labels, metabox) { .image = "label-metabox" };
-FIXTURE_VARIANT_ADD(labels, prefix) { .image = "label-prefix" };
+FIXTURE_VARIANT_ADD(labels, inline_4096) { .image = "selinux" };
+FIXTURE_VARIANT_ADD(labels, inline_512) { .image = "selinux-512" };
+FIXTURE_VARIANT_ADD(labels, shared) { .image = "selinux-shared" };
+FIXTURE_VARIANT_ADD(labels, metabox) { .image = "selinux-metabox" };
+FIXTURE_VARIANT_ADD(labels, prefix) { .image = "selinux-prefix" };
 /* The image file itself is none that the confined may read. */
-FIXTURE_VARIANT_ADD(labels, image_file) { .image = "label", .as_file = true };
-FIXTURE_VARIANT_ADD(labels, compressed_image_file) { .image = "label-metabox", .as_file = true };
+FIXTURE_VARIANT_ADD(labels, image_file) { .image = "selinux", .as_file = true };
+FIXTURE_VARIANT_ADD(labels, compressed_image_file) { .image = "selinux-metabox", .as_file = true };
 
 FIXTURE_SETUP(labels)
 {
@@ -165,7 +165,7 @@ FIXTURE_TEARDOWN(mounted)
 
 TEST_F(mounted, context)
 {
-	ASSERT_EQ(0, variant->mount("label", "/mnt/a", "context=" LABEL("image")));
+	ASSERT_EQ(0, variant->mount("selinux", "/mnt/a", "context=" LABEL("image")));
 	EXPECT_TRUE(option_shown("/mnt/a", "context=" LABEL("image")));
 	EXPECT_FALSE(option_shown("/mnt/a", "seclabel"));
 	EXPECT_EQ(0, confined(try_read, "/mnt/a/closed"));
@@ -174,14 +174,14 @@ TEST_F(mounted, context)
 	EXPECT_STREQ(LABEL("image"), label_of("/mnt/a/closed"));
 	ASSERT_EQ(0, umount_at("/mnt/a"));
 
-	ASSERT_EQ(0, variant->mount("label", "/mnt/a", "context=" LABEL("secret")));
+	ASSERT_EQ(0, variant->mount("selinux", "/mnt/a", "context=" LABEL("secret")));
 	EXPECT_EQ(EACCES, confined(try_read, "/mnt/a/open"));
 	EXPECT_STREQ(LABEL("secret"), label_of("/mnt/a/open"));
 }
 
 TEST_F(mounted, defcontext)
 {
-	ASSERT_EQ(0, variant->mount("label", "/mnt/a", "defcontext=" LABEL("image")));
+	ASSERT_EQ(0, variant->mount("selinux", "/mnt/a", "defcontext=" LABEL("image")));
 	EXPECT_TRUE(option_shown("/mnt/a", "defcontext=" LABEL("image")));
 	EXPECT_TRUE(option_shown("/mnt/a", "seclabel"));
 	EXPECT_EQ(0, confined(try_read, "/mnt/a/unlabelled"));
@@ -192,7 +192,7 @@ TEST_F(mounted, defcontext)
 
 TEST_F(mounted, fscontext_and_rootcontext)
 {
-	ASSERT_EQ(0, variant->mount("label", "/mnt/a", "fscontext=" LABEL("image") ",rootcontext=" LABEL("secret")));
+	ASSERT_EQ(0, variant->mount("selinux", "/mnt/a", "fscontext=" LABEL("image") ",rootcontext=" LABEL("secret")));
 	EXPECT_TRUE(option_shown("/mnt/a", "fscontext=" LABEL("image")));
 	EXPECT_TRUE(option_shown("/mnt/a", "rootcontext=" LABEL("secret")));
 	EXPECT_STREQ(LABEL("secret"), label_of("/mnt/a"));
@@ -202,9 +202,9 @@ TEST_F(mounted, fscontext_and_rootcontext)
 
 TEST_F(mounted, what_does_not_go)
 {
-	EXPECT_EQ(-EINVAL, variant->mount("label", "/mnt/a", "context=" LABEL("no_such")));
-	EXPECT_EQ(-EINVAL, variant->mount("label", "/mnt/a", "context=" LABEL("image") ",defcontext=" LABEL("image")));
-	ASSERT_EQ(0, variant->mount("label", "/mnt/a", "context=" LABEL("image")));
+	EXPECT_EQ(-EINVAL, variant->mount("selinux", "/mnt/a", "context=" LABEL("no_such")));
+	EXPECT_EQ(-EINVAL, variant->mount("selinux", "/mnt/a", "context=" LABEL("image") ",defcontext=" LABEL("image")));
+	ASSERT_EQ(0, variant->mount("selinux", "/mnt/a", "context=" LABEL("image")));
 	EXPECT_EQ(0, remount_at("/mnt/a", "context=" LABEL("image")));
 	EXPECT_EQ(-EINVAL, remount_at("/mnt/a", "context=" LABEL("secret")));
 	EXPECT_TRUE(option_shown("/mnt/a", "context=" LABEL("image")));

@@ -18,8 +18,8 @@ FIXTURE_SETUP(labels)
 		SKIP(return, "no SELinux, or another policy");
 	ASSERT_EQ(0, err);
 	ASSERT_EQ(0, private_mounts());
-	ASSERT_EQ(0, mount_image("label-a", "/mnt/a", DOMAIN));
-	ASSERT_EQ(0, mount_file("label-b", "/mnt/b", DOMAIN));
+	ASSERT_EQ(0, mount_image("selinux-a", "/mnt/a", DOMAIN));
+	ASSERT_EQ(0, mount_file("selinux-b", "/mnt/b", DOMAIN));
 }
 
 FIXTURE_TEARDOWN(labels)
@@ -123,7 +123,7 @@ TEST_F(labels, denials_name_the_file)
 /* By the label that the mount names. */
 TEST_F(labels, context_of_one_mount)
 {
-	ASSERT_EQ(0, mount_image("label-b", "/mnt/c", DOMAIN ",context=" LABEL("image")));
+	ASSERT_EQ(0, mount_image("selinux-b", "/mnt/c", DOMAIN ",context=" LABEL("image")));
 	EXPECT_EQ(PAGES, frames_shared("/mnt/a", "closed", "/mnt/c", "closed", PAGES));
 	EXPECT_EQ(0, confined(try_read, "/mnt/c/closed"));
 	EXPECT_EQ(EACCES, confined(try_read, "/mnt/a/closed"));

@@ -156,28 +156,24 @@ u32 erofs_helper_mkdev(u32 major, u32 minor)
 #ifdef CONFIG_HIGHMEM
 #error "erofs in Rust needs a kernel without high memory"
 #endif
-/*
- * Pages that are brought together, if one of a backing file's metadata is missing: around inodes there are mostly inodes.
- * Farther on there is file data, which needs no pages of the backing file.
- */
-#define EROFS_NEAR_PAGES 8
-
-static struct folio *erofs_read_file_page(struct address_space *mapping, struct file *file, pgoff_t index)
+/* The page if it has been read, with its folio; else NULL, with a folio of NULL if there is one that is being read. */
+void *erofs_helper_find_page(struct address_space *mapping, pgoff_t index, struct folio **folio)
 {
-	struct folio *folio = filemap_get_folio(mapping, index);
-
-	if (IS_ERR(folio)) {
-		struct file_ra_state ra = { .ra_pages = EROFS_NEAR_PAGES };
-
-		page_cache_sync_readahead(mapping, &ra, file, index, EROFS_NEAR_PAGES - index % EROFS_NEAR_PAGES);
-	} else {
-		if (folio_test_uptodate(folio)) {
-			folio_mark_accessed(folio);
-			return folio;
-		}
-		folio_put(folio);
+	*folio = filemap_get_folio(mapping, index);
+	if (IS_ERR(*folio))
+		return NULL;
+	if (!folio_test_uptodate(*folio)) {
+		folio_put(*folio);
+		*folio = NULL;
+		return NULL;
 	}
-	return read_cache_folio(mapping, index, NULL, file);
+	folio_mark_accessed(*folio);
+	return page_address(folio_file_page(*folio, index));
+}
+
+bool erofs_helper_is_shmem(const struct address_space *mapping)
+{
+	return shmem_mapping(mapping);
 }
 
 void *erofs_helper_read_page(struct address_space *mapping, struct file *file, pgoff_t index, struct folio **folio)
@@ -186,12 +182,7 @@ void *erofs_helper_read_page(struct address_space *mapping, struct file *file, p
 	if (file && shmem_mapping(mapping))
 		*folio = shmem_read_folio_gfp(mapping, index, mapping_gfp_mask(mapping));
 	else
-		*folio = file ? erofs_read_file_page(mapping, file, index) : read_cache_folio(mapping, index, NULL, NULL);
-	/* A disk that was removed has no bytes, but its page cache gives zeros. */
-	if (!IS_ERR(*folio) && unlikely(index >= DIV_ROUND_UP(i_size_read(mapping->host), PAGE_SIZE))) {
-		folio_put(*folio);
-		*folio = ERR_PTR(-EIO);
-	}
+		*folio = read_cache_folio(mapping, index, NULL, file);
 	return IS_ERR(*folio) ? NULL : page_address(folio_file_page(*folio, index));
 }
 
@@ -314,11 +305,16 @@ struct workqueue_struct *erofs_helper_alloc_workqueue(void)
 	return alloc_workqueue("erofs_worker", WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
 }
 
-void erofs_helper_read_ahead(struct address_space *mapping, struct file *of, struct file *reader, pgoff_t index,
+struct file_ra_state *erofs_helper_file_ra(struct file *file)
+{
+	return &file->f_ra;
+}
+
+void erofs_helper_read_ahead(struct address_space *mapping, struct file *of, struct file_ra_state *ra, pgoff_t index,
 			     unsigned long pages)
 {
-	if (!ra_has_index(&reader->f_ra, index))
-		page_cache_sync_readahead(mapping, &reader->f_ra, of, index, pages);
+	if (!ra_has_index(ra, index))
+		page_cache_sync_readahead(mapping, ra, of, index, pages);
 }
 
 bool erofs_helper_path_is_regular(const struct path *path)

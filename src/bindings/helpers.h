@@ -143,6 +143,8 @@ void erofs_helper_large_folios(struct address_space *mapping);
 u32 erofs_helper_mkdev(u32 major, u32 minor);
 
 /* Page cache and block devices */
+void *erofs_helper_find_page(struct address_space *mapping, pgoff_t index, struct folio **folio);
+bool erofs_helper_is_shmem(const struct address_space *mapping);
 void *erofs_helper_read_page(struct address_space *mapping, struct file *file, pgoff_t index, struct folio **folio);
 void erofs_helper_folio_put(struct folio *folio);
 void erofs_helper_folio_unlock(struct folio *folio);
@@ -172,7 +174,8 @@ void erofs_helper_init_work(struct work_struct *work, work_func_t fn);
 bool erofs_helper_queue_work(struct workqueue_struct *wq, struct work_struct *work);
 struct workqueue_struct *erofs_helper_alloc_workqueue(void);
 
-void erofs_helper_read_ahead(struct address_space *mapping, struct file *of, struct file *reader, pgoff_t index,
+struct file_ra_state *erofs_helper_file_ra(struct file *file);
+void erofs_helper_read_ahead(struct address_space *mapping, struct file *of, struct file_ra_state *ra, pgoff_t index,
 			     unsigned long pages);
 
 /* Backing files */

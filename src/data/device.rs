@@ -136,9 +136,9 @@ impl Devices {
     /// These, as the device table has them.
     pub(crate) fn new(primary: Primary, extra: KVec<Slot>) -> Self {
         let windows = extra.iter().map(|slot| &slot.window);
-        let windows_from = windows.filter(|window| !window.is_empty());
+        let starts = windows.filter(|w| !w.is_empty()).map(|w| w.start);
         Self {
-            windows_from: windows_from.map(|w| w.start).min().unwrap_or(u64::MAX),
+            windows_from: starts.min().unwrap_or(u64::MAX),
             primary,
             extra,
         }

@@ -57,9 +57,11 @@ impl DirEmitter<'_> {
             .saturating_sub(first);
         // A single page is read when it is needed.
         if let (Ok(first), Ok(count @ 2..)) = (usize::try_from(first), usize::try_from(count)) {
-            let (mapping, of) = pages.as_raw();
-            // SAFETY: The directory is open and its position locked, so its readahead state is ours.
-            unsafe { bindings::erofs_helper_read_ahead(mapping, of, self.file, first, count) };
+            // SAFETY: The directory is open.
+            let state = unsafe { bindings::erofs_helper_file_ra(self.file) };
+            // SAFETY: Its position is locked, so its readahead state is ours.
+            let state = unsafe { &mut *state };
+            pages.read_ahead(state, first, count);
         }
     }
 

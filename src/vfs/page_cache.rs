@@ -23,6 +23,10 @@ use kernel::{
     types::Opaque, //
 };
 
+/// Pages that are brought together, if one of a backing file's metadata is missing: around inodes there are mostly inodes.
+/// Farther on there is file data, which needs no pages of the backing file.
+const NEAR_PAGES: usize = 8;
+
 /// A `struct address_space`.
 #[repr(transparent)]
 pub(crate) struct Mapping(Opaque<bindings::address_space>);
@@ -38,6 +42,17 @@ impl Mapping {
 
     pub(super) fn as_raw(&self) -> *mut bindings::address_space {
         self.0.get()
+    }
+
+    /// Bytes in what it caches. A file may grow or shrink, and a disk go.
+    #[inline]
+    fn size(&self) -> u64 {
+        // SAFETY: The mapping is live.
+        let host = unsafe { (*self.as_raw()).host };
+        // SAFETY: A mapping lives in its host, or is held by it.
+        let size = unsafe { &raw const (*host).i_size };
+        // SAFETY: As above; others may write it meanwhile, as a whole.
+        unsafe { size.read_volatile() }.unsigned_abs()
     }
 }
 
@@ -67,13 +82,59 @@ impl<'a> Pages<'a> {
         Self { mapping, file }
     }
 
-    pub(super) fn as_raw(self) -> (*mut bindings::address_space, *mut bindings::file) {
-        (self.mapping.as_raw(), self.file)
+    /// Starts reading `count` pages from page `first` on, as `state` has it.
+    pub(super) fn read_ahead(
+        self,
+        state: &mut bindings::file_ra_state,
+        first: usize,
+        count: usize,
+    ) {
+        // SAFETY: The mapping is live, and the file open.
+        unsafe {
+            bindings::erofs_helper_read_ahead(self.mapping.as_raw(), self.file, state, first, count)
+        };
     }
 
     /// Reads page `index`, waiting for I/O.
     #[inline]
     fn page(self, index: u64) -> Result<HeldPage> {
+        let page = match self.file.is_null() {
+            true => self.read(index)?,
+            false => self.page_of_file(index)?,
+        };
+        // A disk that was removed has no bytes, but its page cache gives zeros.
+        match index < self.mapping.size().div_ceil(PAGE_SIZE as u64) {
+            true => Ok(page),
+            false => Err(EIO),
+        }
+    }
+
+    /// [`Self::page`] of a backing file, which brings those near it as well.
+    #[inline(never)]
+    fn page_of_file(self, index: u64) -> Result<HeldPage> {
+        let mapping = self.mapping.as_raw();
+        let mut folio = null_mut();
+        // SAFETY: The mapping is live; `folio` is ours.
+        let addr = unsafe { bindings::erofs_helper_find_page(mapping, index as usize, &mut folio) };
+        if let (Some(folio), Some(addr)) = (NonNull::new(folio), NonNull::new(addr.cast())) {
+            // INVARIANT: The folio contains the page, and the helper took a reference on it.
+            return Ok(HeldPage { folio, addr });
+        }
+        // SAFETY: The mapping is live.
+        if !folio.is_null() && !unsafe { bindings::erofs_helper_is_shmem(mapping) } {
+            let mut state = bindings::file_ra_state {
+                ra_pages: NEAR_PAGES as u32,
+                ..pin_init::zeroed()
+            };
+            let first = index as usize;
+            self.read_ahead(&mut state, first, NEAR_PAGES - first % NEAR_PAGES);
+        }
+        self.read(index)
+    }
+
+    /// Reads page `index` alone.
+    #[inline]
+    fn read(self, index: u64) -> Result<HeldPage> {
         let mut folio = null_mut();
         // SAFETY: The mapping is live, and the file open; `folio` is ours.
         let addr = unsafe {

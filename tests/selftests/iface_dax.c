@@ -30,31 +30,9 @@ FIXTURE_TEARDOWN(dax)
 {
 }
 
-/* Puts the image on the device. */
-static int put_on(const char *image, const char *dev)
-{
-	int from = open(image_path(image), O_RDONLY), to = open(dev, O_WRONLY);
-	char *buf = malloc(MIB);
-	ssize_t n = 0;
-
-	if (from < 0 || to < 0)
-		return -errno;
-	while ((n = read(from, buf, MIB)) > 0)
-		if (write(to, buf, n) != n) {
-			n = -1;
-			break;
-		}
-	if (!n)
-		n = fsync(to);
-	free(buf);
-	close(from);
-	close(to);
-	return n;
-}
-
 static int put(const char *image)
 {
-	return put_on(image, PMEM);
+	return write_image(image, PMEM);
 }
 
 static bool is_dax(const char *dir, const char *file)
@@ -83,6 +61,23 @@ static bool on_pmem(uint64_t frame)
 	return found;
 }
 
+/* Whether the file's first page is mapped there: 0, 1, or a negative errno. */
+static int lies_on_pmem(const char *dir, const char *file)
+{
+	int fd = open_read(dir, file, 0), err;
+	uint64_t frame;
+	void *map;
+
+	if (fd < 0)
+		return fd;
+	err = page_frames(fd, 1, &frame, &map);
+	close(fd);
+	if (err)
+		return err;
+	munmap(map, PAGE);
+	return on_pmem(frame);
+}
+
 TEST_F(dax, files_are_where_they_are)
 {
 	static const char * const images[] = { "plain-4096", "chunk-4k-4096", "index-4k-4096" };
@@ -91,8 +86,6 @@ TEST_F(dax, files_are_where_they_are)
 
 	for (size_t i = 0; i < ARRAY_SIZE(images); i++) {
 		bool chunks = i > 0;
-		uint64_t frame;
-		void *map;
 		int fd;
 
 		ASSERT_EQ(0, put(images[i]));
@@ -121,16 +114,8 @@ TEST_F(dax, files_are_where_they_are)
 		EXPECT_FALSE(is_dax("/mnt/a", "file"));
 		EXPECT_FALSE(is_dax("/mnt/a", "link/fast"));
 
-		fd = open_read("/mnt/a", "file/size-65536", 0);
-		ASSERT_EQ(0, page_frames(fd, 1, &frame, &map));
-		EXPECT_TRUE(on_pmem(frame));
-		munmap(map, PAGE);
-		close(fd);
-		fd = open_read("/mnt/b", "file/size-65536", 0);
-		ASSERT_EQ(0, page_frames(fd, 1, &frame, &map));
-		EXPECT_FALSE(on_pmem(frame));
-		munmap(map, PAGE);
-		close(fd);
+		EXPECT_EQ(1, lies_on_pmem("/mnt/a", "file/size-65536"));
+		EXPECT_EQ(0, lies_on_pmem("/mnt/b", "file/size-65536"));
 		ASSERT_EQ(0, umount_at("/mnt/b"));
 		ASSERT_EQ(0, umount_at("/mnt/a"));
 	}
@@ -252,13 +237,11 @@ TEST_F(dax, extra_devices)
 		SKIP(return, "no " PMEM_1);
 	ASSERT_EQ(0, mount_image("share-a-private", "/mnt/b", NULL));
 	for (size_t i = 0; i < ARRAY_SIZE(images); i++) {
-		uint64_t frame;
-		void *map;
 		int fd;
 
 		ASSERT_EQ(0, put(images[i]));
 		snprintf(blob, sizeof(blob), "%s-1", images[i]);
-		ASSERT_EQ(0, put_on(blob, PMEM_1));
+		ASSERT_EQ(0, write_image(blob, PMEM_1));
 		ASSERT_EQ(0, mount_at(PMEM, "/mnt/a", "dax,device=" PMEM_1));
 		EXPECT_TRUE(option_shown("/mnt/a", "dax=always"));
 		for (size_t f = 0; f < ARRAY_SIZE(files); f++) {
@@ -274,11 +257,7 @@ TEST_F(dax, extra_devices)
 				TH_LOG("%s: %s", images[i], files[f]);
 			close(fd);
 		}
-		fd = open_read("/mnt/a", "common", 0);
-		ASSERT_EQ(0, page_frames(fd, 1, &frame, &map));
-		EXPECT_TRUE(on_pmem(frame));
-		munmap(map, PAGE);
-		close(fd);
+		EXPECT_EQ(1, lies_on_pmem("/mnt/a", "common"));
 		ASSERT_EQ(0, umount_at("/mnt/a"));
 	}
 }

@@ -20,23 +20,6 @@ static int set(const char *name, const char *value)
 	return write_file(path, value);
 }
 
-static int fill(const char *image, const char *dev)
-{
-	int from = open(image_path(image), O_RDONLY | O_CLOEXEC), to = open(dev, O_WRONLY | O_CLOEXEC), err = 0;
-	static char buf[MIB];
-	ssize_t n;
-
-	if (from < 0 || to < 0)
-		return -errno;
-	while ((n = read(from, buf, sizeof(buf))) > 0 && !err)
-		err = write(to, buf, n) == n ? 0 : -EIO;
-	if (!err && fsync(to))
-		err = -errno;
-	close(from);
-	close(to);
-	return n < 0 ? -EIO : err;
-}
-
 int nullb_plug(const char *image, char dev[DEV_LEN])
 {
 	char out[64], size[32];
@@ -52,7 +35,7 @@ int nullb_plug(const char *image, char dev[DEV_LEN])
 	err = set("memory_backed", "1") ?: set("size", size) ?: set("power", "1");
 	if (!err) {
 		strcpy(dev, "/dev/selftest");
-		err = fill(image, dev);
+		err = write_image(image, dev);
 	}
 	return err;
 }

@@ -158,17 +158,18 @@ compare_trees() {
 
 # --- Programs ---
 
-programs="mount_options mount_defects mount_beside image_stat image_files image_dirs image_xattr image_corrupt share_frames share_mmap share_lifetime
-    share_ops share_inflight share_stacked share_options share_counters share_stress zread_corrupt
-    source_files source_devices source_windows source_share source_held source_removed source_verity source_xfs
-    zread_files zread_cache zread_memory share_encodings zread_stress zread_damage
+programs="mount_options mount_defects mount_beside image_stat image_files image_dirs image_xattr image_corrupt
+    share_frames share_mmap share_lifetime share_ops share_inflight share_stacked share_options share_counters share_stress
+    source_files source_xfs source_devices source_windows source_share source_held source_removed source_verity
+    zread_corrupt zread_files zread_cache zread_memory share_encodings zread_stress zread_damage
     access_acl access_idmap access_overlay access_security access_composefs
-    iface_sysfs iface_handles iface_files iface_freeze iface_encoded iface_trace iface_dax iface_nfs iface_compat"
+    iface_sysfs iface_handles iface_nfs iface_files iface_encoded iface_compat iface_freeze iface_trace iface_dax"
 
 # What these expect is what the C driver does.
-as_c="mount_options image_stat image_files image_dirs image_xattr image_corrupt zread_corrupt zread_files
+as_c="mount_options image_stat image_files image_dirs image_xattr image_corrupt
+    source_xfs source_devices source_windows source_removed zread_corrupt zread_files
     access_acl access_idmap access_overlay access_security access_composefs
-    iface_sysfs iface_handles iface_files iface_trace iface_dax source_devices source_windows source_removed iface_freeze iface_nfs iface_compat source_xfs"
+    iface_sysfs iface_handles iface_nfs iface_files iface_compat iface_freeze iface_trace iface_dax"
 defects_here=fail
 
 if [ -d /sys/fs/selinux ]; then

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What checkpolicy made of selinux.conf. */
@@ -71,6 +72,19 @@ int confined(int (*fn)(const void *arg), const void *arg)
 	const struct call call = { fn, arg };
 
 	return wait_child(spawn(confine_and_call, &call), 30);
+}
+
+int denial_of(const char *dir, const char *file, char *text, size_t size)
+{
+	char path[256], dev[DEV_LEN];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	if (stat(path, &st) || sb_name(dir, dev))
+		return -ENOENT;
+	snprintf(text, size, " name=\"%s\" dev=\"%s\" ino=%llu scontext=u:r:confined_t tcontext=" LABEL("secret")
+		 " tclass=file permissive=0", file, dev, (unsigned long long)st.st_ino);
+	return 0;
 }
 
 int denials(int klog, const char *text)

@@ -13,6 +13,9 @@ int selinux_enforce(void);
 /* Calls @fn in a child that is confined: what it returns, or a negative errno. */
 int confined(int (*fn)(const void *arg), const void *arg);
 
+/* What a denial says where the confined may not use a file of the secret type. 0 or a negative errno. */
+int denial_of(const char *dir, const char *file, char *text, size_t size);
+
 /* Counts the denials in the log @klog up to the first one that says @text; what denies writes it some time later. -ETIMEDOUT
    if there comes none. */
 int denials(int klog, const char *text);

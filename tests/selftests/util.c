@@ -213,6 +213,23 @@ bool klog_contains(int fd, const char *needle)
 	return found;
 }
 
+int write_image(const char *image, const char *dev)
+{
+	int from = open(image_path(image), O_RDONLY | O_CLOEXEC), to = open(dev, O_WRONLY | O_CLOEXEC), err = 0;
+	static char buf[MIB];
+	ssize_t n = 0;
+
+	if (from < 0 || to < 0)
+		err = -errno;
+	while (!err && (n = read(from, buf, sizeof(buf))) > 0)
+		err = write(to, buf, n) == n ? 0 : -EIO;
+	if (!err && (n < 0 || fsync(to)))
+		err = -errno;
+	close(from);
+	close(to);
+	return err;
+}
+
 int write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;

@@ -26,6 +26,8 @@ const char *image_path(const char *image);
 int attach_image(const char *image, char dev[DEV_LEN]);
 /* The same for a file that is to be written to. */
 int attach_writable(const char *path, char dev[DEV_LEN]);
+/* Writes it onto a device that is as large. */
+int write_image(const char *image, const char *dev);
 int mount_at(const char *dev, const char *dir, const char *options);
 int mount_image(const char *image, const char *dir, const char *options);
 /* The image itself, as a file. */
